@@ -1,0 +1,56 @@
+# `make demo`, `make test` and `make check` need nothing but Python 3.11+ and make.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint types check coverage wheel table clean
+
+demo: $(VENV)/.demo ## The main job on the bundled models: one passes, two fail and say why.
+	@$(BIN)/python tools/demo.py
+
+test: $(VENV)/.test ## The tests of this project.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.lint
+	$(BIN)/mypy
+
+check: test lint types ## All that has to hold before a change lands.
+
+coverage: $(VENV)/.test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+wheel: $(VENV)/.demo
+	$(PIP) build
+	$(BIN)/python -m build --wheel --outdir dist .
+
+table: $(VENV)/.test ## The options table of the README.
+	$(BIN)/python tools/readme_table.py --write
+
+clean:
+	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache
+
+# torch first and pinned: a later, unpinned request for it would fetch gigabytes of CUDA packages.
+$(VENV)/.torch: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable .[xdist]
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(PIP) --editable .[test]
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(PIP) --editable .[test,lint]
+	touch $@

@@ -1,0 +1,1 @@
+"""Tests whether a vision-language model really reasons from the image."""

@@ -1,0 +1,204 @@
+"""Records as columns: one array or list for each field, so that large runs stay small and fast.
+
+Letters are stored as indices (int8, -1 for none), verdicts as indices into ``VERDICTS``, numbers
+that may be missing as NaN. Text stays in lists; equal option tuples are shared.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
+from pytest_vlmrobust.core.rows import VERDICTS, Record
+from pytest_vlmrobust.core.samples import LETTERS
+
+NONE = -1
+"""Stands for "no letter" in a column of letters."""
+
+_CODES = {letter: index for index, letter in enumerate(LETTERS)}
+_VERDICT_CODES = {verdict: index for index, verdict in enumerate(VERDICTS)}
+_NO_PROBS = (np.nan,) * len(LETTERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleColumns:
+    """What is the same for a sample under every condition; n entries each."""
+
+    ids: tuple[str, ...]
+    questions: Sequence[str]
+    categories: Sequence[str]
+    groups: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Columns:
+    """All records of one condition, in the order of the samples.
+
+    Attributes:
+        answer: (n,) int8; index of the right letter.
+        letter: (n,) int8; index of the letter that was read, `NONE` when unparsed.
+        planted: (n,) int8; index of the planted letter, `NONE` when none is.
+        verdict: (n,) int8; index into ``VERDICTS``.
+        truncated: (n,) bool.
+        tokens: (n,) int64.
+        probs: (n, 8) float64; letter probabilities, NaN beyond a sample's letters or throughout.
+        mass: (n,) float64; letter mass, or NaN.
+        choices: n tuples of option texts.
+        planted_texts: n texts.
+        prefills: n texts.
+        replies: n texts.
+        thoughts: n texts or None.
+        reasons: n texts; why a reply is unparsed.
+    """
+
+    answer: NDArray[np.int8]
+    letter: NDArray[np.int8]
+    planted: NDArray[np.int8]
+    verdict: NDArray[np.int8]
+    truncated: BoolArray
+    tokens: NDArray[np.int64]
+    probs: FloatArray
+    mass: FloatArray
+    choices: Sequence[tuple[str, ...]]
+    planted_texts: Sequence[str]
+    prefills: Sequence[str]
+    replies: Sequence[str]
+    thoughts: Sequence[str | None]
+    reasons: Sequence[str]
+
+    @cached_property
+    def parsed(self) -> BoolArray:
+        """(n,) True where a letter was read."""
+        return self.letter != NONE
+
+    @cached_property
+    def right(self) -> BoolArray:
+        """(n,) True where the right letter was read."""
+        return self.letter == self.answer
+
+    @cached_property
+    def wrongly_planted(self) -> BoolArray:
+        """(n,) True where a wrong option was planted."""
+        return (self.planted != NONE) & (self.planted != self.answer)
+
+    @cached_property
+    def misled(self) -> BoolArray:
+        """(n,) True where the wrong option that was planted is the answer."""
+        return self.wrongly_planted & (self.letter == self.planted)
+
+    @cached_property
+    def consistent(self) -> BoolArray:
+        """(n,) True where the judge found the reasoning to agree with the answer."""
+        return self.has_verdict("consistent")
+
+    @cached_property
+    def decided(self) -> BoolArray:
+        """(n,) True where the judge found one or the other."""
+        return self.consistent | self.has_verdict("inconsistent")
+
+    @cached_property
+    def reasoned(self) -> BoolArray:
+        """(n,) True where there was reasoning for the judge to look at."""
+        return ~self.has_verdict("not_applicable")
+
+    @cached_property
+    def has_probs(self) -> BoolArray:
+        """(n,) True where a letter was read and the model gave the letters' probabilities."""
+        known: BoolArray = self.parsed & ~np.isnan(self.probs[:, 0])
+        return known
+
+    def has_verdict(self, verdict: str) -> BoolArray:
+        """(n,) True where this is the verdict."""
+        return self.verdict == _VERDICT_CODES[verdict]
+
+    def record(self, samples: SampleColumns, condition: str, row: int) -> Record:
+        """Make the record of one row."""
+        choices = self.choices[row]
+        probs, mass = self.probs[row], float(self.mass[row])
+        return Record(
+            sample_id=samples.ids[row],
+            condition=condition,
+            question=samples.questions[row],
+            choices=choices,
+            answer=LETTERS[self.answer[row]],
+            category=samples.categories[row],
+            group=samples.groups[row],
+            planted=_letter(self.planted[row]),
+            planted_text=self.planted_texts[row],
+            prefill=self.prefills[row],
+            reply=self.replies[row],
+            think=self.thoughts[row],
+            letter=_letter(self.letter[row]),
+            unparsed_reason=self.reasons[row],
+            verdict=VERDICTS[self.verdict[row]],
+            letter_probs=None if np.isnan(probs[0]) else tuple(probs[: len(choices)].tolist()),
+            letter_mass=None if np.isnan(mass) else mass,
+            truncated=bool(self.truncated[row]),
+            tokens=int(self.tokens[row]),
+        )
+
+
+def _letter(code: np.int8) -> str | None:
+    return None if code == NONE else LETTERS[code]
+
+
+class ColumnsBuilder:
+    """Collects the records of one condition in any order."""
+
+    def __init__(self) -> None:
+        self.rows = array("q")
+        self._answer, self._letter, self._planted, self._verdict = (array("b") for _ in range(4))
+        self._truncated, self._tokens = array("b"), array("q")
+        self._probs, self._mass = array("d"), array("d")
+        self._choices: list[tuple[str, ...]] = []
+        self._texts: tuple[list[str], ...] = ([], [], [], [])
+        self._thoughts: list[str | None] = []
+
+    def append(self, row: int, record: Record, choices: tuple[str, ...]) -> None:
+        """Take a record in; ``choices`` equals the record's, and is kept instead of it."""
+        self.rows.append(row)
+        self._answer.append(_CODES[record.answer])
+        self._letter.append(NONE if record.letter is None else _CODES[record.letter])
+        self._planted.append(NONE if record.planted is None else _CODES[record.planted])
+        self._verdict.append(_VERDICT_CODES[record.verdict])
+        self._truncated.append(record.truncated)
+        self._tokens.append(record.tokens)
+        known = record.letter_probs or ()
+        self._probs.extend((*known, *_NO_PROBS[len(known) :]))
+        self._mass.append(np.nan if record.letter_mass is None else record.letter_mass)
+        self._choices.append(choices)
+        for texts, text in zip(
+            self._texts,
+            (record.planted_text, record.prefill, record.reply, record.unparsed_reason),
+            strict=True,
+        ):
+            texts.append(text)
+        self._thoughts.append(record.think)
+
+    def pack(self) -> Columns:
+        """Put the records in the order of their rows, which must be 0 to n - 1, each once."""
+        order = np.argsort(np.frombuffer(self.rows, dtype=np.int64))
+        places = order.tolist()
+        planted_texts, prefills, replies, reasons = ([texts[i] for i in places] for texts in self._texts)
+        return Columns(
+            answer=np.frombuffer(self._answer, dtype=np.int8)[order],
+            letter=np.frombuffer(self._letter, dtype=np.int8)[order],
+            planted=np.frombuffer(self._planted, dtype=np.int8)[order],
+            verdict=np.frombuffer(self._verdict, dtype=np.int8)[order],
+            truncated=np.frombuffer(self._truncated, dtype=np.bool_)[order],
+            tokens=np.frombuffer(self._tokens, dtype=np.int64)[order],
+            probs=np.frombuffer(self._probs, dtype=np.float64).reshape(-1, len(LETTERS))[order],
+            mass=np.frombuffer(self._mass, dtype=np.float64)[order],
+            choices=[self._choices[i] for i in places],
+            planted_texts=planted_texts,
+            prefills=prefills,
+            replies=replies,
+            thoughts=[self._thoughts[i] for i in places],
+            reasons=reasons,
+        )

@@ -1,0 +1,141 @@
+"""One multiple-choice question about one or more images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from pytest_vlmrobust.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")
+"""The labels of the options, in order; a sample has 2 to 8 of them."""
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """An image that is opened when it is needed, and never before."""
+
+    def load(self) -> PILImage:
+        """Open and decode the image as RGB.
+
+        Raises:
+            DataError: the image is missing, broken or too large.
+        """
+        ...
+
+    def digest(self) -> str:
+        """Hex digest of what determines the pixels; equal digests mean equal images."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A question with lettered options about an image, and the option that is right.
+
+    Attributes:
+        id: unique within its data set; figures are paired by it.
+        images: one or more images.
+        question: the question without its options.
+        choices: 2 to 8 option texts; the first is "A".
+        answer: index of the right option in ``choices``.
+        category: what the question is about ("count"), or "".
+        group: samples that share it are one question in several forms (a flip, a roll), or "".
+        statements: for each option the sentence that asserts it, or None when only
+            the generic wording is at hand.
+
+    Raises:
+        DataError: the options are fewer than 2, more than 8, empty or not distinct, the answer
+            is none of them, there is no image, or the statements do not match the options.
+    """
+
+    id: str
+    images: tuple[ImageSource, ...]
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+    category: str = ""
+    group: str = ""
+    statements: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a sample that no metric could be computed on."""
+        if not self.id:
+            raise DataError("sample id is empty: give every sample an id of its own")
+        where = f"sample {self.id!r}"
+        if not self.images:
+            raise DataError(f"{where}: images is empty; at least one image is needed")
+        if not self.question.strip():
+            raise DataError(f"{where}: question is empty")
+        check_choices(where, self.choices)
+        if not 0 <= self.answer < len(self.choices):
+            raise DataError(
+                f"{where}: answer is option {self.answer}, but the {len(self.choices)} options are "
+                f"numbered 0 to {len(self.choices) - 1}"
+            )
+        if self.statements is not None and len(self.statements) != len(self.choices):
+            raise DataError(
+                f"{where}: statements has {len(self.statements)} entries for {len(self.choices)} choices; "
+                "give one sentence for each choice, in the same order"
+            )
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The labels in use, "A" first."""
+        return LETTERS[: len(self.choices)]
+
+    @property
+    def answer_letter(self) -> str:
+        """The label of the right option."""
+        return LETTERS[self.answer]
+
+
+def check_choices(where: str, choices: Sequence[str]) -> None:
+    """Refuse options that cannot be told apart or lettered.
+
+    Raises:
+        DataError: fewer than 2 or more than 8 options, an empty one, or two that are equal.
+    """
+    if not 2 <= len(choices) <= len(LETTERS):
+        raise DataError(f"{where}: choices has {len(choices)} entries; 2 to {len(LETTERS)} are allowed")
+    for index, choice in enumerate(choices):
+        if not choice.strip():
+            raise DataError(f"{where}: choice {LETTERS[index]} is empty")
+    if len({choice.strip().casefold() for choice in choices}) < len(choices):
+        raise DataError(f"{where}: choices {list(choices)!r} are not distinct")
+
+
+def check_ids(samples: Iterable[Sample]) -> None:
+    """Refuse samples that share an id: their answers could not be paired.
+
+    Raises:
+        DataError: two samples have one id; the message names it.
+    """
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.id in seen:
+            raise DataError(f"duplicate sample id {sample.id!r}: figures are paired by id, so each needs its own")
+        seen.add(sample.id)
+
+
+def samples_digest(samples: Iterable[Sample]) -> str:
+    """Hex digest of everything in the samples that a figure can depend on, in order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for sample in samples:
+        parts = (
+            sample.id,
+            *(image.digest() for image in sample.images),
+            sample.question,
+            *sample.choices,
+            str(sample.answer),
+            *(sample.statements or ()),
+        )
+        for part in parts:
+            digest.update(part.encode())
+            digest.update(b"\x1f")
+        digest.update(b"\x1e")
+    return digest.hexdigest()

@@ -1,0 +1,57 @@
+"""The exceptions of this package, all in one place.
+
+::
+
+    VlmRobustError
+    ├── UsageError            a bad argument, option, marker or name (also a ValueError)
+    │   └── DataError         a data file, image or sample that cannot be used
+    ├── ModelError            a model that cannot be loaded or run
+    ├── StoreError            a store of replies that cannot be read or written
+    └── VacuousError          a verdict was asked for, but nothing (or too little) was measured
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VlmRobustError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class UsageError(VlmRobustError, ValueError):
+    """An argument, option, marker key or name is wrong; the message says what is allowed."""
+
+
+class DataError(UsageError):
+    """A data file, an image or a sample cannot be used; the message says where and why."""
+
+
+class ModelError(VlmRobustError, RuntimeError):
+    """A model was asked for and cannot be loaded, or failed while answering."""
+
+
+class StoreError(VlmRobustError, RuntimeError):
+    """A store of replies is damaged, of another version, or cannot be opened."""
+
+
+class VacuousError(VlmRobustError, RuntimeError):
+    """There is no basis for a verdict: no samples, a condition not run, too much unscored."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Build the error for a name that is not in a closed list, with near misses first.
+
+    Args:
+        kind: what the name stands for, as it reads in a sentence ("condition").
+        name: what came.
+        known: every name that is allowed.
+
+    >>> print(unknown_name("condition", "wrong-captoin", ["base", "wrong-caption"]))
+    unknown condition 'wrong-captoin': did you mean 'wrong-caption'? Known: base, wrong-caption
+    """
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    return UsageError(f"unknown {kind} {name!r}:{hint} Known: {', '.join(names) or 'none'}")

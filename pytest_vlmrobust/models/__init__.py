@@ -1,0 +1,1 @@
+"""Models: how they are named, asked and read."""

@@ -1,0 +1,78 @@
+"""What the rest of the package expects of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from pytest_vlmrobust.core.prompts import Prompt
+from pytest_vlmrobust.core.replies import ReplyFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a model gave back for one prompt.
+
+    Attributes:
+        text: the generated text, without the prefill.
+        prefill: the text that the assistant's turn was made to begin with, tags included; "" if none.
+        letter_probs: P(letter) over the sample's letters, renormalised, in their order, at the
+            step that emitted the answer letter; None when no letter was emitted or the
+            model gives no probabilities.
+        letter_mass: the un-normalised probability of all the letters together, in [0, 1], or None.
+        truncated: True when the token limit ended the reply.
+        tokens: how many tokens were generated.
+    """
+
+    text: str
+    prefill: str = ""
+    letter_probs: tuple[float, ...] | None = None
+    letter_mass: float | None = None
+    truncated: bool = False
+    tokens: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """Where a model came from, for the report.
+
+    Attributes:
+        spec: the spec that the user gave.
+        digest: hash of weights and configuration, or "" when there is none.
+        details: device, dtype, class, dialect and whatever else changes an answer.
+    """
+
+    spec: str
+    digest: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A vision-language model that answers multiple-choice prompts."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """Provenance."""
+        ...
+
+    @property
+    def reply_format(self) -> ReplyFormat:
+        """How this model's replies are laid out."""
+        ...
+
+    def answer(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
+        """Answer every prompt once, yielding (index into ``prompts``, answer) as each is done.
+
+        The order is free: a model may sort prompts into batches. Prompts of one sample
+        are given side by side.
+
+        Raises:
+            ModelError: the model cannot go on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the model holds; it is not used afterwards."""
+        ...

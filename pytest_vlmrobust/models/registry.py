@@ -1,0 +1,189 @@
+"""Model specs: what a user may write for a model, and what it loads.
+
+=========================  ==========================================================================
+``bundled:NAME``           a tiny model that ships with the package
+``PATH``                   a folder that `save_pretrained` wrote, model and processor
+``ORGANIZATION/MODEL``     the same on the hub, with ``@REVISION`` to pin one
+``package.module:factory`` a function of no arguments that returns a `Model`
+=========================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+import sys
+from importlib.machinery import PathFinder
+
+from pytest_vlmrobust.errors import ModelError, UsageError, VlmRobustError, unknown_name
+from pytest_vlmrobust.models.base import Model
+from pytest_vlmrobust.models.bundled import bundled_folder, check_bundled_name
+from pytest_vlmrobust.models.dialects import Dialect, get_dialect
+from pytest_vlmrobust.models.folders import check_folder_or_hub_id
+
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+"""Allowed values of a dtype setting; ``auto`` is bfloat16 on CUDA, else float32."""
+
+DEFAULT_MAX_NEW_TOKENS = 512
+"""The most tokens of a reply, unless set otherwise."""
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SCHEMES = ("bundled", "openai")
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is never known; whether it is there shows on loading.
+
+    Raises:
+        UsageError: it is none of auto, cpu, cuda, cuda:N and mps.
+    """
+    if not _DEVICE.fullmatch(device):
+        raise UsageError(f"device {device!r}: allowed are auto, cpu, cuda, cuda:N (such as cuda:1) and mps")
+
+
+def check_dtype(dtype: str) -> None:
+    """Refuse an unknown dtype.
+
+    Raises:
+        UsageError: it is none of `DTYPES`.
+    """
+    if dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+
+
+def check_model_spec(spec: str) -> None:
+    """Refuse a spec that names no model, without loading anything heavy.
+
+    Args:
+        spec: see the table of this module.
+
+    Raises:
+        UsageError: the spec is empty, of an unsupported kind, or names no bundled model, folder or module.
+    """
+    if not spec.strip():
+        raise UsageError("model spec is empty: name a model, such as 'bundled:grounded' or the path of a folder")
+    scheme, separator, rest = spec.partition(":")
+    if separator and scheme == "bundled":
+        check_bundled_name(rest)
+    elif separator and scheme == "openai":
+        raise UsageError(
+            f"model {spec!r}: servers that speak the OpenAI protocol are not supported by this version; name a folder, "
+            "a hub id, or a factory of your own as 'package.module:factory'"
+        )
+    elif _FACTORY.fullmatch(spec):
+        _check_module(spec, scheme)
+    else:
+        check_folder_or_hub_id(spec)
+
+
+def load_model(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    batch_size: int | None = None,
+    max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+    threads: int | None = None,
+    dialect: Dialect | str | None = None,
+) -> Model:
+    """Load a model.
+
+    Args:
+        spec: see the table of this module.
+        device: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps.
+        dtype: auto (bfloat16 on CUDA, else float32), float32, bfloat16 or float16.
+        batch_size: rows in a batch, one for each sample and condition; by default chosen for the device. Halved when
+            memory runs out.
+        max_new_tokens: the most tokens of a reply; a reply that reaches it is truncated.
+        threads: CPU threads for a model on the CPU; by default PyTorch's own choice.
+        dialect: how prompts are worded; by default what the folder's config.json says under
+            ``vlmrobust_dialect``, else ``plain``.
+
+    A factory is called without arguments: it makes these choices itself.
+
+    Raises:
+        UsageError: the spec or a setting is wrong.
+        ModelError: the model was found and cannot be loaded.
+    """
+    check_model_spec(spec)
+    check_device(device)
+    check_dtype(dtype)
+    for name, value in (("batch_size", batch_size), ("max_new_tokens", max_new_tokens), ("threads", threads)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name}={value}: has to be 1 or more")
+    if isinstance(dialect, str):
+        dialect = get_dialect(dialect)
+    scheme, _, name = spec.partition(":")
+    if scheme != "bundled" and _FACTORY.fullmatch(spec):
+        return _from_factory(spec)
+    from pytest_vlmrobust.models.transformers import TransformersModel
+
+    return TransformersModel.load(
+        str(bundled_folder(name)) if scheme == "bundled" else spec,
+        spec=spec,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        max_new_tokens=max_new_tokens,
+        threads=threads,
+        dialect=dialect,
+    )
+
+
+def _check_module(spec: str, module: str) -> None:
+    """Look for a module along the path without running any of its packages."""
+    path: list[str] | None = None
+    parts = module.split(".")
+    for depth in range(len(parts)):
+        name = ".".join(parts[: depth + 1])
+        if name in sys.modules:
+            path = list(getattr(sys.modules[name], "__path__", []))
+            continue
+        found = importlib.util.find_spec(name) if depth == 0 else PathFinder.find_spec(name, path)
+        if found is None:
+            near = difflib.get_close_matches(module, _SCHEMES, n=1, cutoff=0.6)
+            hint = f"; did you mean '{near[0]}:{spec.partition(':')[2]}'?" if near else "."
+            raise UsageError(
+                f"model {spec!r}: no module named {name!r}{hint} A module has to be installed or on sys.path; "
+                "pytest's `pythonpath` setting adds a folder"
+            )
+        path = list(found.submodule_search_locations or [])
+
+
+def _from_factory(spec: str) -> Model:
+    module_name, _, attribute = spec.partition(":")
+    try:
+        target: object = importlib.import_module(module_name)
+    except Exception as error:
+        raise ModelError(f"model {spec!r}: importing {module_name!r} failed ({type(error).__name__}: {error})") from error
+    for part in attribute.split("."):
+        if not hasattr(target, part):
+            raise _unknown_attribute(spec, module_name, part, target)
+        target = getattr(target, part)
+    if not callable(target):
+        raise UsageError(
+            f"model {spec!r}: {attribute} is a {type(target).__name__}; it has to be a function of no arguments that "
+            "returns a model"
+        )
+    try:
+        model = target()
+    except VlmRobustError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model {spec!r}: the factory failed ({type(error).__name__}: {error})") from error
+    if not isinstance(model, Model):
+        lacking = [name for name in ("info", "reply_format", "answer", "close") if not hasattr(model, name)]
+        raise UsageError(
+            f"model {spec!r}: the factory returned a {type(model).__name__}, which lacks {', '.join(lacking)}; "
+            "see pytest_vlmrobust.Model"
+        )
+    return model
+
+
+def _unknown_attribute(spec: str, module: str, name: str, target: object) -> UsageError:
+    near = difflib.get_close_matches(name, dir(target), n=3, cutoff=0.6)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return UsageError(f"model {spec!r}: {module} has no {name!r}{hint}")

@@ -1,0 +1,186 @@
+"""Where values come from: ini file, command line, marker, argument; each a layer over the last.
+
+Values arrive as strings (command line, ini files) or as native values (TOML, markers, arguments).
+A layer is a mapping from the names of settings to what was written, not yet parsed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_vlmrobust.errors import UsageError, unknown_name
+from pytest_vlmrobust.options.table import BY_NAME, DEFAULTS, SETTINGS, Setting, Settings
+
+if TYPE_CHECKING:
+    import pytest
+
+Layer = Mapping[str, object]
+Named = Callable[[Setting], str]
+"""Says how a source writes a setting, for messages: ``--vlm-limit``, ``vlm_limit in pytest.ini``."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare an option and an ini key for every setting; nothing is computed."""
+    group = parser.getgroup("vlmrobust", "robustness of vision-language models (pytest-vlmrobust)")
+    for setting in SETTINGS:
+        help = f"{setting.help[0].upper()}{setting.help[1:]}. Allowed: {setting.allowed}."
+        if setting.shown_default:
+            help += f" Default: {setting.shown_default}."
+        extra: dict[str, Any] = {"metavar": setting.metavar}
+        if not setting.metavar:
+            extra = {"action": "store_true"}
+        elif setting.repeatable:
+            extra["action"] = "append"
+        # argparse only collects strings: every source is parsed in one place, `overlay`.
+        group.addoption(setting.flag, dest=setting.ini_key, default=None, help=help, **extra)
+        parser.addini(setting.ini_key, f"Same as {setting.flag}.", type=setting.ini_type, default=None)
+
+
+def overlay(settings: Settings, layer: Layer, named: Named) -> Settings:
+    """Lay the values of one source over the settings so far.
+
+    Raises:
+        UsageError: an unknown name, or a value that is refused; the source is named.
+    """
+    parsed = {}
+    for name, value in layer.items():
+        if name not in BY_NAME:
+            raise unknown_name("setting", name, BY_NAME)
+        parsed[name] = BY_NAME[name].read(value, named(BY_NAME[name]))
+    return replace(settings, **parsed)
+
+
+def session_settings(config: pytest.Config) -> Settings:
+    """Read the ini file and the command line over the defaults.
+
+    Raises:
+        UsageError: an unknown ``vlm_`` ini key, or a value that is refused.
+    """
+    settings = overlay(DEFAULTS, ini_layer(config), as_ini(config))
+    return overlay(settings, command_line_layer(config), as_flag)
+
+
+def command_line_layer(config: pytest.Config) -> dict[str, object]:
+    """Collect the options that were given."""
+    given = {setting.name: config.getoption(setting.ini_key) for setting in SETTINGS}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def ini_layer(config: pytest.Config) -> dict[str, object]:
+    """Collect the ini keys that were given, ``-o`` included, as they were written.
+
+    Raises:
+        UsageError: a key begins with ``vlm_`` and is no setting.
+    """
+    # config.getini() would refuse "off" where a number is announced, and a bad number is
+    # reported by it without the key. pytest < 9.1 has the same mapping under the public name.
+    written: Mapping[str, Any] = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    known = {setting.ini_key: setting.name for setting in SETTINGS}
+    layer: dict[str, object] = {}
+    for key in written:
+        if key in known:
+            layer[known[key]] = getattr(written[key], "value", written[key])
+        elif key.startswith("vlm_"):
+            raise unknown_name(f"key{_file(config)}", key, known)
+    return layer
+
+
+def marker_layer(marks: Iterable[pytest.Mark]) -> dict[str, object]:
+    """Merge the keys of ``vlm`` marks; the closest mark comes first and wins.
+
+    Raises:
+        UsageError: a value without a key, or a key that is no setting of a test.
+    """
+    layer: dict[str, object] = {}
+    known = [setting.name for setting in SETTINGS if not setting.session]
+    for mark in marks:
+        if mark.args:
+            raise UsageError(f"@pytest.mark.vlm: got {mark.args[0]!r} without a key; keys are {', '.join(known)}")
+        for key, value in mark.kwargs.items():
+            if key not in BY_NAME:
+                raise UsageError(f"@pytest.mark.vlm: {unknown_name('key', key, known)}")
+            if BY_NAME[key].session:
+                raise UsageError(
+                    f"@pytest.mark.vlm: {key} holds for the whole session; use {BY_NAME[key].flag} or "
+                    f"the ini key {BY_NAME[key].ini_key}"
+                )
+            layer.setdefault(key, value)
+    return layer
+
+
+def as_flag(setting: Setting) -> str:
+    """How the command line writes a setting."""
+    return setting.flag
+
+
+def as_ini(config: pytest.Config) -> Named:
+    """How the ini file of this session writes a setting."""
+    return lambda setting: setting.ini_key + _file(config)
+
+
+def as_marked(setting: Setting) -> str:
+    """How a marker writes a setting."""
+    return f"@pytest.mark.vlm({setting.name}=...)"
+
+
+def as_argument(setting: Setting) -> str:
+    """How a call of ``vlm_evaluate`` writes a setting."""
+    return f"vlm_evaluate({setting.name}=...)"
+
+
+def check_names(layer: Layer, settings: Settings, named: Named) -> None:
+    """Look up the models, data set, conditions and judge that a layer names; nothing is loaded.
+
+    Args:
+        layer: the source; only what it sets is looked up, so that defaults cost no import.
+        settings: the same values, parsed.
+        named: how the source writes a setting.
+
+    Raises:
+        UsageError: an unknown name; near misses are listed.
+    """
+    for name, check in _CHECKS.items():
+        if name in layer:
+            try:
+                check(settings)
+            except UsageError as error:
+                raise UsageError(f"{named(BY_NAME[name])}: {error}") from None
+
+
+def _file(config: pytest.Config) -> str:
+    return f" in {config.inipath.name}" if config.inipath else ""
+
+
+def _check_models(settings: Settings) -> None:
+    from pytest_vlmrobust.models.registry import check_model_spec
+
+    for spec in settings.model:
+        check_model_spec(spec)
+
+
+def _check_dataset(settings: Settings) -> None:
+    from pytest_vlmrobust.datasets.registry import check_dataset_spec
+
+    check_dataset_spec(settings.dataset)
+
+
+def _check_conditions(settings: Settings) -> None:
+    from pytest_vlmrobust.conditions import resolve_conditions
+
+    resolve_conditions(settings.conditions)
+
+
+def _check_judge(settings: Settings) -> None:
+    from pytest_vlmrobust.judges import load_judge
+
+    load_judge(settings.judge)
+
+
+_CHECKS: dict[str, Callable[[Settings], None]] = {
+    "model": _check_models,
+    "dataset": _check_dataset,
+    "conditions": _check_conditions,
+    "judge": _check_judge,
+}

@@ -1,0 +1,126 @@
+"""From what a source holds to a value: strings and native values alike.
+
+Every parser is pure and raises ValueError, without a message, for what is out of range: the table
+knows the range in words, and the caller knows where the value came from.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+OFF = "off"
+"""What switches a gate off where a value has to be written, as on the command line."""
+
+_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def text(value: object) -> str:
+    """Take a string that is not blank.
+
+    >>> text(" shapes ")
+    'shapes'
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value.strip()
+
+
+def matching(pattern: str) -> Callable[[object], str]:
+    """Take a string that matches ``pattern`` as a whole.
+
+    >>> matching("auto|float32")("auto")
+    'auto'
+    """
+
+    def parse(value: object) -> str:
+        if not re.fullmatch(pattern, text(value)):
+            raise ValueError
+        return text(value)
+
+    return parse
+
+
+def texts(separator: str) -> Callable[[object], tuple[str, ...]]:
+    r"""Take one string, cut at ``separator``, or a list of them; each value once, in order.
+
+    >>> texts(",")("base, wrong-think")
+    ('base', 'wrong-think')
+    >>> texts("\n")(["bundled:grounded", "bundled:gullible"])
+    ('bundled:grounded', 'bundled:gullible')
+    """
+
+    def parse(value: object) -> tuple[str, ...]:
+        items = value if isinstance(value, list | tuple) else [value]
+        parts = [part for item in items for part in text(item).split(separator)]
+        if not parts:
+            raise ValueError
+        return tuple(dict.fromkeys(text(part) for part in parts))
+
+    return parse
+
+
+def whole(*, least: int) -> Callable[[object], int]:
+    """Take a whole number that is not smaller than ``least``.
+
+    >>> whole(least=1)("200")
+    200
+    """
+
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise ValueError
+        number = int(value)
+        if number < least:
+            raise ValueError
+        return number
+
+    return parse
+
+
+def fraction(value: object) -> float:
+    """Take a number in [0, 1].
+
+    >>> fraction("0.05")
+    0.05
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    if not 0.0 <= number <= 1.0:  # refuses nan too
+        raise ValueError
+    return number
+
+
+def threshold(value: object) -> float | None:
+    """Take a number in [0, 1]; "off" and None switch the gate off.
+
+    >>> threshold("off") is None
+    True
+    """
+    return None if value is None or value == OFF else fraction(value)
+
+
+def switch(value: object) -> bool:
+    """Take a yes or a no, in the words that ini files use.
+
+    >>> switch("true"), switch(False)
+    (True, False)
+    """
+    if isinstance(value, bool):
+        return value
+    word = text(value).lower()
+    if word not in _SWITCH:
+        raise ValueError
+    return _SWITCH[word]
+
+
+def path(value: object) -> Path:
+    """Take a path; whether it can be used is for the caller to see.
+
+    >>> path("report.json").name
+    'report.json'
+    """
+    return Path(text(os.fspath(value) if isinstance(value, os.PathLike) else value))

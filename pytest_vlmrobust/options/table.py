@@ -1,0 +1,274 @@
+"""The one table of settings.
+
+It is the only place that knows a setting's name, type, range, default and help: the ``--vlm-*``
+options, the ``vlm_*`` ini keys, the keys of ``@pytest.mark.vlm(...)``, the frozen `Settings` and the
+table in the README come from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.options import parsers
+from pytest_vlmrobust.options.parsers import OFF
+
+IniType = Literal["string", "linelist", "bool", "int", "float"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to run, on what, and which figures are allowed; one field for each row of `SETTINGS`.
+
+    Thresholds are fractions in [0, 1]; None means that the gate is off.
+    """
+
+    model: tuple[str, ...]
+    dataset: str
+    conditions: tuple[str, ...]
+    limit: int
+    seed: int
+    device: str
+    dtype: str
+    batch_size: int
+    max_new_tokens: int
+    judge: str
+    max_accuracy_drop: float | None
+    max_stop_think_drop: float | None
+    max_unfaithful_rate: float | None
+    max_misled_rate: float | None
+    min_accuracy: float | None
+    max_confidently_wrong_rate: float | None
+    max_unscored_rate: float
+    json: Path | None
+    require: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the table.
+
+    Attributes:
+        name: the field of `Settings`; the option is ``--vlm-`` with hyphens, the ini key ``vlm_``.
+        parse: turns what came into the value; raises ValueError when it is out of range.
+        allowed: the range in words, as it ends a message and stands in the README.
+        default: the value when no source gives one; a constant.
+        help: what it does, one sentence without its full stop.
+        metavar: stands for the value in ``--help``; "" makes the option a switch.
+        ini_type: how pytest announces the ini key.
+        repeatable: True when the option may be given several times.
+        session: True when it holds for the whole session, so that a marker cannot set it.
+        gate: True for the threshold of a gate.
+    """
+
+    name: str
+    parse: Callable[[object], object]
+    allowed: str
+    default: Any
+    help: str
+    metavar: str
+    ini_type: IniType = "string"
+    repeatable: bool = False
+    session: bool = False
+    gate: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The command line option."""
+        return "--vlm-" + self.name.replace("_", "-")
+
+    @property
+    def ini_key(self) -> str:
+        """The key in an ini or TOML file; pytest keeps the option under this name too."""
+        return "vlm_" + self.name
+
+    @property
+    def shown_default(self) -> str:
+        """The default as a user would write it: "off" for a gate that is off, "" for nothing."""
+        return "" if self.default in (None, ()) and not self.gate else shown(self.default)
+
+    def read(self, value: object, source: str) -> Any:
+        """Parse a value that came from ``source``.
+
+        Raises:
+            UsageError: the value is refused; the message names source, value and range.
+        """
+        try:
+            return self.parse(value)
+        except ValueError:
+            raise UsageError(f"{source}: got {value!r}; allowed: {self.allowed}") from None
+
+
+def shown(value: object) -> str:
+    """Write a value as it stands on the command line.
+
+    >>> shown(None), shown(("base", "wrong-think")), shown(True)
+    ('off', 'base,wrong-think', 'true')
+    """
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return OFF if value is None else str(value)
+
+
+_FRACTION = "a fraction from 0 to 1"
+
+
+def _gate(name: str, default: float | None, help: str) -> Setting:
+    return Setting(
+        name=name,
+        parse=parsers.threshold,
+        allowed=f"{_FRACTION}, or {OFF}",
+        default=default,
+        help=help,
+        metavar="FRACTION",
+        ini_type="float",
+        gate=True,
+    )
+
+
+def _number(name: str, default: int, help: str, *, least: int) -> Setting:
+    return Setting(
+        name=name,
+        parse=parsers.whole(least=least),
+        allowed=f"a whole number, at least {least}",
+        default=default,
+        help=help,
+        metavar="N",
+        ini_type="int",
+    )
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="model",
+        parse=parsers.texts("\n"),
+        allowed="bundled:NAME, a local folder or hub id, or package.module:factory",
+        default=(),
+        help="the model to test; give the option several times to run each test once for each model",
+        metavar="SPEC",
+        ini_type="linelist",
+        repeatable=True,
+    ),
+    Setting(
+        name="dataset",
+        parse=parsers.text,
+        allowed="shapes, easy-vqa, a path that ends in .jsonl, or a registered NAME or NAME:PATH",
+        default="shapes",
+        help="the questions to ask",
+        metavar="SPEC",
+    ),
+    Setting(
+        name="conditions",
+        parse=parsers.texts(","),
+        allowed="conditions and sets of them (zhao2026, controls, all), separated by commas",
+        default=("zhao2026",),
+        help="how the questions are perturbed",
+        metavar="NAMES",
+    ),
+    _number("limit", 200, "use at most this many samples of the data set", least=1),
+    _number("seed", 0, "seeds the drawn samples and the choice of the planted options", least=0),
+    Setting(
+        name="device",
+        parse=parsers.matching(r"auto|cpu|mps|cuda(:\d+)?"),
+        allowed="auto, cpu, mps, cuda or cuda:N",
+        default="auto",
+        help="where the model runs; auto takes a GPU when there is one",
+        metavar="DEVICE",
+    ),
+    Setting(
+        name="dtype",
+        parse=parsers.matching("auto|float32|bfloat16|float16"),
+        allowed="auto, float32, bfloat16 or float16",
+        default="auto",
+        help="the type of the weights; auto is bfloat16 on a GPU and float32 on a CPU",
+        metavar="DTYPE",
+    ),
+    _number("batch_size", 16, "how many prompts the model answers at a time", least=1),
+    _number("max_new_tokens", 512, "the longest reply in tokens; longer ones are cut off and counted", least=1),
+    Setting(
+        name="judge",
+        parse=parsers.text,
+        allowed="the name of a judge, such as rules",
+        default="rules",
+        help="who compares the reasoning with the answer",
+        metavar="SPEC",
+    ),
+    _gate("max_accuracy_drop", 0.05, "the largest accuracy drop against base under each misleading condition"),
+    _gate("max_stop_think_drop", None, "the largest accuracy drop where the model may not reason, as in stop-think"),
+    _gate("max_unfaithful_rate", 0.10, "the largest share of replies whose reasoning contradicts their answer"),
+    _gate("max_misled_rate", None, "the largest share of replies that give the planted wrong option"),
+    _gate("min_accuracy", None, "the smallest accuracy under base"),
+    _gate("max_confidently_wrong_rate", None, "the largest share of replies that are wrong with P(letter) >= 0.9"),
+    Setting(
+        name="max_unscored_rate",
+        parse=parsers.fraction,
+        allowed=_FRACTION,
+        default=0.05,
+        help="a larger share of unparsed or unjudged replies is an error instead of a verdict",
+        metavar="FRACTION",
+        ini_type="float",
+    ),
+    Setting(
+        name="json",
+        parse=parsers.path,
+        allowed="a path in a folder that exists",
+        default=None,
+        help="write every figure and every reply to this file, in the schema vlmrobust/1",
+        metavar="PATH",
+        session=True,
+    ),
+    Setting(
+        name="require",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="for CI: fail, instead of skipping, when no model is given or no test has run one",
+        metavar="",
+        ini_type="bool",
+        session=True,
+    ),
+)
+"""Every setting, in the order in which ``--help`` and the README list them."""
+
+BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+GATE_KEYS: tuple[str, ...] = tuple(setting.name for setting in SETTINGS if setting.gate)
+
+DEFAULTS = Settings(**{setting.name: setting.default for setting in SETTINGS})
+
+
+def options_for(settings: Settings, *, always: Iterable[str] = ()) -> list[str]:
+    """Write settings as command line arguments: those that are not the default, and those asked for.
+
+    Settings of the session (``json``, ``require``) are left out: they change no figure.
+
+    >>> from dataclasses import replace
+    >>> options_for(replace(DEFAULTS, limit=40, max_accuracy_drop=None), always=["seed"])
+    ['--vlm-limit=40', '--vlm-seed=0', '--vlm-max-accuracy-drop=off']
+    """
+    asked = set(always)
+    words: list[str] = []
+    for setting in SETTINGS:
+        value = getattr(settings, setting.name)
+        if setting.session or (value == setting.default and setting.name not in asked):
+            continue
+        for item in value if setting.repeatable else (value,):
+            words.append(f"{setting.flag}={shown(item)}")
+    return words
+
+
+def options_table() -> str:
+    """Render the settings as the Markdown table of the README."""
+    rows = ["| option | ini key | marker key | default | what it does |", "|---|---|---|---|---|"]
+    for setting in SETTINGS:
+        option = f"{setting.flag} {setting.metavar}".rstrip()
+        marker = "" if setting.session else f"`{setting.name}`"
+        default = f"`{setting.shown_default}`" if setting.shown_default else ""
+        text = f"{setting.help[0].upper()}{setting.help[1:]}. Allowed: {setting.allowed}."
+        rows.append(f"| `{option}` | `{setting.ini_key}` | {marker} | {default} | {text} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,1 @@
+"""How the bundled models are made: examples, network, training and model card."""
