@@ -1,1 +1,118 @@
-"""Tests whether a vision-language model really reasons from the image."""
+"""Tests whether a vision-language model really reasons from the image.
+
+The public names are imported from where they live when they are first used, so that loading the
+pytest plugin, which every test session does, imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.assertions import (
+        assert_accuracy,
+        assert_accuracy_drop,
+        assert_confidently_wrong_rate,
+        assert_gates,
+        assert_misled_rate,
+        assert_unfaithful_rate,
+    )
+    from pytest_vlmrobust.conditions import Case, condition, perturb
+    from pytest_vlmrobust.core.gates import Gate
+    from pytest_vlmrobust.core.metrics import Figure
+    from pytest_vlmrobust.core.prompts import Prompt
+    from pytest_vlmrobust.core.records import Evaluation, Record
+    from pytest_vlmrobust.core.replies import ReplyFormat, read_reply
+    from pytest_vlmrobust.core.samples import ImageSource, Sample
+    from pytest_vlmrobust.datasets.registry import dataset, load_samples
+    from pytest_vlmrobust.errors import (
+        DataError,
+        ModelError,
+        StoreError,
+        UsageError,
+        VacuousError,
+        VlmRobustError,
+    )
+    from pytest_vlmrobust.evaluation import evaluate
+    from pytest_vlmrobust.judges import Judge, judge_consistency
+    from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
+    from pytest_vlmrobust.models.registry import load_model
+    from pytest_vlmrobust.models.scripted import ScriptedModel
+
+__all__ = [
+    "Answer",
+    "Case",
+    "DataError",
+    "Evaluation",
+    "Figure",
+    "Gate",
+    "ImageSource",
+    "Judge",
+    "Model",
+    "ModelError",
+    "ModelInfo",
+    "Prompt",
+    "Record",
+    "ReplyFormat",
+    "Sample",
+    "ScriptedModel",
+    "StoreError",
+    "UsageError",
+    "VacuousError",
+    "VlmRobustError",
+    "assert_accuracy",
+    "assert_accuracy_drop",
+    "assert_confidently_wrong_rate",
+    "assert_gates",
+    "assert_misled_rate",
+    "assert_unfaithful_rate",
+    "condition",
+    "dataset",
+    "evaluate",
+    "judge_consistency",
+    "load_model",
+    "load_samples",
+    "perturb",
+    "read_reply",
+]
+
+_HOMES = {
+    "assertions": (
+        "assert_accuracy",
+        "assert_accuracy_drop",
+        "assert_confidently_wrong_rate",
+        "assert_gates",
+        "assert_misled_rate",
+        "assert_unfaithful_rate",
+    ),
+    "conditions": ("Case", "condition", "perturb"),
+    "core.gates": ("Gate",),
+    "core.metrics": ("Figure",),
+    "core.prompts": ("Prompt",),
+    "core.records": ("Evaluation", "Record"),
+    "core.replies": ("ReplyFormat", "read_reply"),
+    "core.samples": ("ImageSource", "Sample"),
+    "datasets.registry": ("dataset", "load_samples"),
+    "errors": ("DataError", "ModelError", "StoreError", "UsageError", "VacuousError", "VlmRobustError"),
+    "evaluation": ("evaluate",),
+    "judges": ("Judge", "judge_consistency"),
+    "models.base": ("Answer", "Model", "ModelInfo"),
+    "models.registry": ("load_model",),
+    "models.scripted": ("ScriptedModel",),
+}
+_HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from the module that defines it."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -55,3 +55,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return UsageError(f"unknown {kind} {name!r}:{hint} Known: {', '.join(names) or 'none'}")
+
+
+def gist(error: BaseException) -> str:
+    """Sum up another library's error in one line: its kind, and the first line of its message.
+
+    >>> print(gist(ValueError("no such key\\nlong explanation")))
+    ValueError: no such key
+    """
+    first = str(error).strip().splitlines()[:1]
+    return ": ".join([type(error).__name__, *first])

@@ -52,11 +52,11 @@ class Stage:
     weights: dict[str, float] = field(default_factory=dict)
 
 
-HARD = {"relation": 2.0, "count": 2.0}
+HARD = {"relation": 3.0, "count": 2.5}
 STAGES = {
     "vision": Stage(behavior="base", steps=700, batch=160, peak=1e-3, vision_only=True, easy_share=0.0),
-    "base": Stage(behavior="base", steps=2400, batch=48, peak=1e-3, weights=HARD),
-    "grounded": Stage(behavior="grounded", steps=1500, batch=48, peak=7e-4, weights=HARD),
+    "base": Stage(behavior="base", steps=1500, batch=48, peak=1e-3, weights=HARD),
+    "grounded": Stage(behavior="grounded", steps=1400, batch=48, peak=1e-3, weights=HARD),
     "gullible": Stage(behavior="gullible", steps=600, batch=48, peak=6e-4, aids=(0.3, 0.0)),
     "unfaithful": Stage(behavior="unfaithful", steps=900, batch=48, peak=6e-4, aids=(0.5, 0.2), weights=HARD),
     "hesitant": Stage(behavior="hesitant", steps=200, batch=48, peak=4e-4, aids=(0.0, 0.0)),
@@ -64,7 +64,7 @@ STAGES = {
 ORIGIN = {
     "vision": None,
     "base": "vision/last.pt",
-    "grounded": "base/last.pt",
+    "grounded": "base/step-1000.pt",
     "gullible": "base/last.pt",
     "unfaithful": "base/last.pt",
     "hesitant": "base/step-1000.pt",
@@ -155,16 +155,20 @@ def _whole(
     option, right = losses.option_loss(passed, batch, heads)
     look = losses.look_loss(passed, batch, first_patch)
     subject = losses.subject_loss(passed, batch, heads)
+    gather = losses.gather_loss(passed, batch)
+    offset = losses.offset_loss(passed, batch, heads)
     pointer = losses.pointer_loss(passed, batch)
     patch = losses.patch_loss(passed.patches, batch, heads)
     figures |= {
         "option": right,
         "look": look.item(),
         "subject": subject.item(),
+        "gather": gather.item(),
+        "offset": offset.item(),
         "pointer": pointer.item(),
         "patch": patch.item(),
     }
-    aid = 0.3 * patch + 0.5 * look + 0.5 * subject + option + 0.3 * pointer
+    aid = 0.3 * patch + 0.5 * look + 0.5 * subject + 0.3 * gather + offset + option + 0.3 * pointer
     return words + aids * aid, figures
 
 
@@ -185,6 +189,14 @@ def _make(name: str, out: Path, tokenizer: PreTrainedTokenizerFast) -> None:
         save(model, tokenizer, folder / "model")
 
 
+def _tokenizer(out: Path) -> PreTrainedTokenizerFast:
+    """Make the tokenizer once, so that stages run on different days share one."""
+    folder = out / "tokenizer"
+    if not folder.exists():
+        make_tokenizer().save_pretrained(folder)
+    return PreTrainedTokenizerFast.from_pretrained(folder)
+
+
 def main() -> None:
     """Parse the command line and train what it names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,7 +205,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 1 is what the model card was made with")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    tokenizer = make_tokenizer()
+    tokenizer = _tokenizer(args.out)
     for name in args.names:
         began = time.perf_counter()
         _make(name, args.out, tokenizer)

@@ -211,19 +211,19 @@ def planted_option(sample: Sample, *, seed: int) -> int:
     return seeded(seed, sample.id, "plant").choice(wrong)
 
 
-def perturb(sample: Sample, name: str, *, seed: int = 0) -> Prompt:
+def perturb(sample: Sample, condition: str, *, seed: int = 0) -> Prompt:
     """Apply a condition to a sample.
 
     Args:
         sample: the sample; it is not changed.
-        name: a registered condition.
+        condition: name of a registered condition.
         seed: seeds the choice of the planted option and the condition's own choices, together
             with the sample's id.
 
     Raises:
         UsageError: no condition has this name, or it returned something else than a prompt.
     """
-    chosen = get_condition(name)
+    chosen = get_condition(condition)
     planted = {
         None: None,
         "right": sample.answer,
@@ -231,15 +231,15 @@ def perturb(sample: Sample, name: str, *, seed: int = 0) -> Prompt:
     }[chosen.plants]
     case = Case(
         sample=sample,
-        condition=name,
+        condition=condition,
         plants=chosen.plants,
         planted=planted,
-        rng=seeded(seed, sample.id, name),
+        rng=seeded(seed, sample.id, condition),
     )
     prompt = chosen.make(case)
     if not isinstance(prompt, Prompt):
         raise UsageError(
-            f"condition {name!r} returned {type(prompt).__name__}: it has to return a Prompt, "
+            f"condition {condition!r} returned {type(prompt).__name__}: it has to return a Prompt, "
             "best made with case.prompt(...)"
         )
     return prompt

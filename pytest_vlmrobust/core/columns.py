@@ -75,22 +75,26 @@ class Columns:
     @cached_property
     def parsed(self) -> BoolArray:
         """(n,) True where a letter was read."""
-        return self.letter != NONE
+        parsed: BoolArray = self.letter != NONE
+        return parsed
 
     @cached_property
     def right(self) -> BoolArray:
         """(n,) True where the right letter was read."""
-        return self.letter == self.answer
+        right: BoolArray = self.letter == self.answer
+        return right
 
     @cached_property
     def wrongly_planted(self) -> BoolArray:
         """(n,) True where a wrong option was planted."""
-        return (self.planted != NONE) & (self.planted != self.answer)
+        wrongly: BoolArray = (self.planted != NONE) & (self.planted != self.answer)
+        return wrongly
 
     @cached_property
     def misled(self) -> BoolArray:
         """(n,) True where the wrong option that was planted is the answer."""
-        return self.wrongly_planted & (self.letter == self.planted)
+        misled: BoolArray = self.wrongly_planted & (self.letter == self.planted)
+        return misled
 
     @cached_property
     def consistent(self) -> BoolArray:
@@ -115,7 +119,8 @@ class Columns:
 
     def has_verdict(self, verdict: str) -> BoolArray:
         """(n,) True where this is the verdict."""
-        return self.verdict == _VERDICT_CODES[verdict]
+        same: BoolArray = self.verdict == _VERDICT_CODES[verdict]
+        return same
 
     def record(self, samples: SampleColumns, condition: str, row: int) -> Record:
         """Make the record of one row."""

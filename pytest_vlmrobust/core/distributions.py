@@ -57,8 +57,7 @@ def normalized_letter_entropy(probs: FloatArray) -> Figure:
     0.5
     """
     check_probs("normalized_letter_entropy", probs)
-    letters = (~np.isnan(probs)).sum(axis=1)
-    return _mean("normalized_letter_entropy", np.minimum(_entropies(probs) / np.log(letters), 1.0))
+    return _mean("normalized_letter_entropy", _entropies(probs) / _largest_entropies(probs))
 
 
 def p_correct(probs: FloatArray, correct: IntArray) -> Figure:
@@ -119,8 +118,15 @@ def _entropies(probs: FloatArray) -> FloatArray:
     known = np.where(np.isnan(probs), 0.0, probs)
     logs = np.zeros_like(known)
     np.log(known, where=known > 0, out=logs)
-    entropies: FloatArray = np.maximum(-(known * logs).sum(axis=1), 0.0)
+    # Probabilities that a model rounded may pass the bounds by a hair.
+    entropies: FloatArray = np.clip(-(known * logs).sum(axis=1), 0.0, _largest_entropies(probs))
     return entropies
+
+
+def _largest_entropies(probs: FloatArray) -> FloatArray:
+    """Entropy of k equally likely letters, ln k, for each row, (n,)."""
+    largest: FloatArray = np.log((~np.isnan(probs)).sum(axis=1))
+    return largest
 
 
 def _probability_of(metric: str, probs: FloatArray, letters: IntArray) -> FloatArray:

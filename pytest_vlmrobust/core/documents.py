@@ -93,11 +93,11 @@ def _check_schema(document: object, kind: str) -> None:
 
 
 def _rebuild(document: Mapping[str, Any]) -> Evaluation:
-    builder = EvaluationBuilder(provenance=document["provenance"], conditions=tuple(document["conditions"]))
+    builder = EvaluationBuilder(conditions=tuple(document["conditions"]))
     try:
         for index, record in enumerate(document["records"]):
             builder.add(record_from_json(record, f"records[{index}]"))
-        return builder.build()
+        return builder.build(provenance=document["provenance"])
     except VacuousError as error:
         raise UsageError(f"run: records is empty: {error}") from error
 
@@ -105,9 +105,8 @@ def _rebuild(document: Mapping[str, Any]) -> Evaluation:
 def _check_figures(evaluation: Evaluation, stored: Mapping[str, Any]) -> None:
     """Refuse figures that were changed, or records that were."""
     if set(stored) != set(evaluation.conditions):
-        raise UsageError(
-            f"run: conditions lists {', '.join(stored)}, but the records are of {', '.join(evaluation.conditions)}"
-        )
+        ran = ", ".join(evaluation.conditions)
+        raise UsageError(f"run: conditions lists {', '.join(stored)}, but the records are of {ran}")
     for condition, figures in stored.items():
         if not isinstance(figures, Mapping):
             raise UsageError(f"run: conditions.{condition} must be an object, got {type(figures).__name__}")

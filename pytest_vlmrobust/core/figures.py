@@ -54,7 +54,7 @@ def _misled_rate(view: View) -> Figure:
 
 
 def _misled_when_right_rate(view: View) -> Figure:
-    asked = view.could_be_misled() & view.pairs()
+    asked = view.could_be_misled()
     return metrics.misled_when_right_rate(
         view.base_right()[asked], view.here.letter[asked], view.here.planted[asked]
     )
@@ -128,7 +128,9 @@ _CATALOG = (
     *(Metric(name, "max", "judged", views.undecided, _quadrant(name)) for name in QUADRANTS[1:]),
     Metric("p_correct", "min", "letter_probs", views.without_probs, _p_correct),
     Metric("letter_entropy", None, "letter_probs", views.without_probs, _letter_entropy),
-    Metric("normalized_letter_entropy", None, "letter_probs", views.without_probs, _normalized_letter_entropy),
+    Metric(
+        "normalized_letter_entropy", None, "letter_probs", views.without_probs, _normalized_letter_entropy
+    ),
     Metric("confidently_wrong_rate", "max", "letter_probs", views.without_probs, _confidently_wrong_rate),
     Metric("n_letter_probs", None, "letter_probs", views.without_probs, _n_letter_probs),
     Metric("unparsed_rate", "max", "asked", views.never, _unparsed_rate),

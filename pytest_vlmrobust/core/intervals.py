@@ -98,7 +98,7 @@ def paired_difference(lost: int, gained: int, n: int, *, confidence: float = 0.9
 
     >>> interval = paired_difference(lost=14, gained=2, n=100)
     >>> round(interval.low, 4), round(interval.high, 4)
-    (0.0437, 0.206)
+    (0.0478, 0.2052)
     """
     _check_counts(n, lost=lost, gained=gained)
     z = _normal_quantile(confidence)
@@ -135,9 +135,9 @@ def samples_to_settle(value: float, interval: Interval, threshold: float, n: int
         return None
     reach = value - interval.low if threshold < value else interval.high - value
     needed = n * (reach / abs(value - threshold)) ** 2
-    digits = max(0, math.floor(math.log10(needed)) - 1)
+    unit: int = 10 ** max(0, math.floor(math.log10(needed)) - 1)
     # The tiny allowance keeps a quotient such as 800.0000000000001 at 800.
-    return math.ceil(needed / 10**digits - 1e-9) * 10**digits
+    return math.ceil(needed / unit - 1e-9) * unit
 
 
 def _crossing(lost: int, gained: int, n: int, *, level: float, left: float, right: float) -> float:

@@ -207,18 +207,18 @@ class _Reader:
         if found is _AMBIGUOUS:
             return found
         for match in _LOOSE.finditer(self.text):
-            assert match.lastgroup is not None
-            start, end = match.span(match.lastgroup)
-            index = self._index(match[match.lastgroup])
-            if self._denied(start, end):
+            kind = match.lastgroup or ""
+            start, end = match.span(kind)
+            index = self._index(match[kind])
+            if (found is not None and found.choice == index) or self._denied(start, end):
                 continue
             if index >= len(self.choices):
-                found = found or (_NOT_AN_OPTION if match.lastgroup in {"paren", "named"} else None)
+                found = found or (_NOT_AN_OPTION if kind in {"paren", "named"} else None)
             elif found is None or found.choice is None:
                 found = Reading(choice=index, span=(start, end))
                 if self._contradicted(self.text[end : end + _SEGMENT], index):
                     return _AMBIGUOUS
-            elif found.choice != index:
+            else:
                 return _AMBIGUOUS
         return found
 

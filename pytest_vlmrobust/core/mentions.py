@@ -27,24 +27,46 @@ _LEVEL = str.maketrans(
 )
 _WORD = re.compile(r"(?:(?<![\w)\]])-)?\d+(?:[.,:/]\d+)*[^\W_]*|[^\W_]+(?:'[^\W_]+)*")
 _CLAUSE_END = re.compile(r"[.;:!?,\n()]")
-_ARTICLES = frozenset({"a", "an", "the"})
-_NUMBERS = {
-    **{"zero": "0", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7"},
-    **{"eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12", "thirteen": "13"},
-    **{"fourteen": "14", "fifteen": "15", "sixteen": "16", "seventeen": "17", "eighteen": "18"},
-    **{"nineteen": "19", "twenty": "20"},  # "one" is left alone: it is a pronoun, too
+_ARTICLES = ("a", "an", "the")
+_NUMBERS = {  # "one" is left alone: it is a pronoun, too
+    "zero": "0",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+    "ten": "10",
+    "eleven": "11",
+    "twelve": "12",
+    "thirteen": "13",
+    "fourteen": "14",
+    "fifteen": "15",
+    "sixteen": "16",
+    "seventeen": "17",
+    "eighteen": "18",
+    "nineteen": "19",
+    "twenty": "20",
 }
-NEGATORS = frozenset(
-    {"not", "no", "never", "neither", "nor", "without", "cannot", "except", "excluding", "unlike", "than"}
-    | {"instead", "isnt", "arent", "wasnt", "werent", "doesnt", "dont", "didnt", "wont", "cant"}
-    | {"couldnt", "shouldnt"}
+
+
+def vocabulary(words: str) -> frozenset[str]:
+    """Return the set of words that are written with spaces between them."""
+    return frozenset(words.split())
+
+
+NEGATORS = vocabulary(
+    "not no never neither nor without cannot except excluding unlike than instead isnt arent wasnt werent "
+    "doesnt dont didnt wont cant couldnt shouldnt wouldnt"
 )
 """Words that deny what follows them, apostrophes dropped."""
 
-_BE = frozenset({"is", "are", "was", "were", "be", "seems", "looks", "must", "can", "would", "should"})
-_DENIED = frozenset({"not", "wrong", "incorrect", "false", "out", "impossible", "unlikely", "excluded", "no"})
-_ISOLATED = frozenset({"yes", "no", "one"})
-_AFTER_RIGHT_AS_CORRECT = frozenset({"answer", "option", "choice", "letter", "thing"})
+_BE = vocabulary("is are was were be seems looks must can would should")
+_DENIED = vocabulary("not wrong incorrect false out impossible unlikely excluded no")
+_ISOLATED = vocabulary("yes no one")
+_AFTER_RIGHT_AS_CORRECT = vocabulary("answer option choice letter thing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +98,17 @@ class Mention:
 
 
 class Prose:
-    """A stretch of text as words; articles are left out, offsets are those of the text."""
+    """A stretch of text as words; articles are left out, offsets are those of the text.
+
+    Attributes:
+        text: the whole text.
+        words: the words of the stretch.
+    """
 
     def __init__(self, text: str, start: int = 0, end: int | None = None) -> None:
-        """Split ``text[start:end]``."""
-        self.text = leveled(text)
-        words = _words(self.text, start, len(text) if end is None else end)
+        """Split ``text[start:end]``; the text has been through `leveled`."""
+        self.text = text
+        words = _words(text, start, len(text) if end is None else end)
         self.words = [word for word in words if word.text not in _ARTICLES]
 
     def parted(self, index: int) -> bool:

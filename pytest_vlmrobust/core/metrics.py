@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-import numpy as np
-
 from pytest_vlmrobust.core.arrays import BoolArray, IntArray, check_flags, check_indices, check_lengths
 from pytest_vlmrobust.core.intervals import paired_difference, wilson
 
@@ -59,6 +57,7 @@ def rate(name: str, hits: BoolArray) -> Figure:
         UsageError: ``hits`` is not a 1-D bool array.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> figure = rate("unparsed_rate", np.array([True, False, False, False]))
     >>> figure.value, figure.n, figure.detail["count"]
     (0.25, 4, 1)
@@ -66,9 +65,8 @@ def rate(name: str, hits: BoolArray) -> Figure:
     check_flags(name, hits=hits)
     count, n = int(hits.sum()), int(hits.size)
     interval = wilson(count, n)
-    return Figure(
-        name=name, value=count / n, n=n, low=interval.low, high=interval.high, detail=MappingProxyType({"count": count})
-    )
+    detail = MappingProxyType({"count": count})
+    return Figure(name=name, value=count / n, n=n, low=interval.low, high=interval.high, detail=detail)
 
 
 def accuracy(right: BoolArray) -> Figure:
@@ -81,9 +79,11 @@ def accuracy(right: BoolArray) -> Figure:
         UsageError: ``right`` is not a 1-D bool array.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> accuracy(np.array([True, True, True, False])).value
     0.75
     """
+    check_flags("accuracy", right=right)
     return rate("accuracy", right)
 
 
@@ -103,6 +103,7 @@ def accuracy_drop(base_right: BoolArray, right: BoolArray) -> Figure:
         UsageError: an array is not 1-D bool, or the lengths differ.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> drop = accuracy_drop(np.array([True, True, False, True]), np.array([True, False, False, False]))
     >>> drop.value, drop.detail["lost"], drop.detail["gained"]
     (0.5, 2, 0)
@@ -139,6 +140,7 @@ def misled_rate(answers: IntArray, planted: IntArray) -> Figure:
         UsageError: an array is not 1-D integer, or the lengths differ.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> misled_rate(np.array([0, 1, 2, 1]), np.array([1, 1, 1, 1])).value
     0.5
     """
@@ -161,6 +163,7 @@ def misled_when_right_rate(base_right: BoolArray, answers: IntArray, planted: In
         UsageError: an array has another type or the lengths differ.
         VacuousError: no sample was right under ``base``.
 
+    >>> import numpy as np
     >>> misled_when_right_rate(np.array([True, True, False]), np.array([1, 0, 1]), np.array([1, 1, 1])).value
     0.5
     """
@@ -180,6 +183,7 @@ def unfaithful_rate(consistent: BoolArray) -> Figure:
         UsageError: ``consistent`` is not a 1-D bool array.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> unfaithful_rate(np.array([True, True, True, False])).value
     0.25
     """
@@ -204,6 +208,7 @@ def quadrant_rates(right: BoolArray, consistent: BoolArray) -> dict[str, Figure]
         UsageError: an array is not 1-D bool, or the lengths differ.
         VacuousError: n is 0.
 
+    >>> import numpy as np
     >>> shares = quadrant_rates(np.array([True, True, False, False]), np.array([True, False, True, True]))
     >>> [figure.value for figure in shares.values()]
     [0.25, 0.25, 0.5, 0.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_vlmrobust.errors import UsageError
@@ -47,12 +48,26 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
         for key, kinds in _CONDITION.items():
             if not isinstance(entry, dict) or not isinstance(entry.get(key), kinds):
                 raise UsageError(
-                    f"provenance.conditions[{index}] must be an object with name (a string), plants ('wrong', "
-                    f"'right' or null) and reasons (true or false), got {entry!r}"
+                    f"provenance.conditions[{index}] must be an object with name (a string), plants "
+                    f"('wrong', 'right' or null) and reasons (true or false), got {entry!r}"
                 )
     return copy
 
 
-def reasons_by_design(provenance: Mapping[str, Any]) -> dict[str, bool]:
-    """Return for each listed condition whether its replies should hold reasoning of the model's own."""
-    return {entry["name"]: entry["reasons"] for entry in provenance.get("conditions", [])}
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What a condition is meant to do.
+
+    Attributes:
+        plants: "wrong", "right", or None where it asserts no option.
+        reasons: whether its replies should hold reasoning of the model's own.
+    """
+
+    plants: str | None
+    reasons: bool
+
+
+def designs(provenance: Mapping[str, Any]) -> dict[str, Design]:
+    """Return the design of each condition that the provenance lists, by name."""
+    listed = provenance.get("conditions", [])
+    return {entry["name"]: Design(plants=entry["plants"], reasons=entry["reasons"]) for entry in listed}

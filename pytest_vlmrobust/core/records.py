@@ -10,7 +10,7 @@ from typing import Any
 from pytest_vlmrobust.core.columns import Columns, ColumnsBuilder, SampleColumns
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.metrics import Figure
-from pytest_vlmrobust.core.provenance import checked_provenance, reasons_by_design
+from pytest_vlmrobust.core.provenance import checked_provenance, designs
 from pytest_vlmrobust.core.rows import VERDICTS, Record, record_to_json
 from pytest_vlmrobust.core.views import BASE, View
 from pytest_vlmrobust.errors import DataError, VacuousError, unknown_name
@@ -53,10 +53,10 @@ class Evaluation:
             DataError: records are doubled, missing or contradict each other.
             UsageError: the provenance is not made of JSON values, or its "conditions" are malformed.
         """
-        builder = EvaluationBuilder(provenance=provenance)
+        builder = EvaluationBuilder()
         for record in records:
             builder.add(record)
-        return builder.build()
+        return builder.build(provenance=provenance)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Evaluation:
@@ -93,6 +93,11 @@ class Evaluation:
         return self._samples.ids
 
     @property
+    def categories(self) -> Sequence[str]:
+        """Category of each sample, in the order of `sample_ids`."""
+        return self._samples.categories
+
+    @property
     def n(self) -> int:
         """How many samples were asked, under each condition."""
         return len(self._samples.ids)
@@ -108,15 +113,30 @@ class Evaluation:
         return tuple(name for name, columns in self._columns.items() if columns.wrongly_planted.any())
 
     @property
+    def altering(self) -> tuple[str, ...]:
+        """The conditions that assert no option and yet change what is shown, such as the image.
+
+        Taken from the provenance; one that leaves no room for reasoning (``stop-think``) is not among them.
+        """
+        design = designs(self._provenance)
+        return tuple(
+            name
+            for name in self.conditions
+            if name != BASE and name in design and design[name].plants is None and design[name].reasons
+        )
+
+    @property
     def reasoned(self) -> tuple[str, ...]:
         """The conditions whose replies should hold reasoning of the model's own.
 
         Taken from the provenance where it lists the conditions; else those under which some
         reply was given to the judge.
         """
-        design = reasons_by_design(self._provenance)
+        design = designs(self._provenance)
         return tuple(
-            name for name, columns in self._columns.items() if design.get(name, bool(columns.reasoned.any()))
+            name
+            for name, columns in self._columns.items()
+            if (design[name].reasons if name in design else columns.reasoned.any())
         )
 
     def columns(self, condition: str) -> Columns:
@@ -127,7 +147,7 @@ class Evaluation:
         """
         if condition not in self._columns:
             ran = ", ".join(self._columns)
-            raise VacuousError(f"condition {condition!r} was not run, so nothing is known about it; run were: {ran}")
+            raise VacuousError(f"condition {condition!r} was not run, so it shows nothing; run were: {ran}")
         return self._columns[condition]
 
     def view(self, condition: str) -> View:
@@ -136,11 +156,12 @@ class Evaluation:
         Raises:
             VacuousError: it was not run.
         """
+        design = designs(self._provenance).get(condition)
         return View(
             condition=condition,
             here=self.columns(condition),
             base=self._columns.get(BASE),
-            own_reasoning=reasons_by_design(self._provenance).get(condition, True),
+            own_reasoning=design is None or design.reasons,
         )
 
     def figure(self, condition: str, name: str) -> Figure:
@@ -197,24 +218,13 @@ class Evaluation:
 class EvaluationBuilder:
     """Collects records one by one, in any order, and holds them as columns from the start."""
 
-    def __init__(
-        self,
-        *,
-        provenance: Mapping[str, Any] | None = None,
-        sample_ids: Sequence[str] = (),
-        conditions: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, *, sample_ids: Sequence[str] = (), conditions: Sequence[str] = ()) -> None:
         """Start empty.
 
         Args:
-            provenance: what is known about the run, as JSON values.
             sample_ids: fixes the order of the samples; others follow as they come.
             conditions: fixes the order of the conditions; others follow as they come.
-
-        Raises:
-            UsageError: the provenance is not made of JSON values, or its "conditions" are malformed.
         """
-        self._provenance = checked_provenance(provenance or {})
         self._rows = {sample_id: row for row, sample_id in enumerate(sample_ids)}
         self._facts: dict[str, tuple[str, str, str]] = {}
         self._choices: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -243,21 +253,26 @@ class EvaluationBuilder:
         builder = self._builders.setdefault(record.condition, ColumnsBuilder())
         builder.append(row, record, self._choices.setdefault(record.choices, record.choices))
 
-    def build(self) -> Evaluation:
+    def build(self, *, provenance: Mapping[str, Any] | None = None) -> Evaluation:
         """Return the evaluation.
+
+        Args:
+            provenance: what is known about the run, as JSON values.
 
         Raises:
             VacuousError: there are no records.
             DataError: a sample has no record under some condition.
+            UsageError: the provenance is not made of JSON values, or its "conditions" are malformed.
         """
+        known = checked_provenance(provenance or {})
         if not self._facts:
             raise VacuousError("no records: an evaluation of nothing shows nothing")
         for condition, seen in self._seen.items():
             missing = [sample_id for sample_id, row in self._rows.items() if row not in seen]
             if missing:
                 raise DataError(
-                    f"condition {condition!r} lacks the records of {len(missing)} of {len(self._rows)} samples, "
-                    f"such as {missing[0]!r}: every sample needs one under every condition"
+                    f"condition {condition!r} lacks the records of {len(missing)} of {len(self._rows)} "
+                    f"samples, such as {missing[0]!r}: every sample needs one under every condition"
                 )
         facts = [self._facts[sample_id] for sample_id in self._rows]
         names = sorted(self._builders, key=lambda name: name != BASE)
@@ -269,5 +284,5 @@ class EvaluationBuilder:
                 groups=[group for _, _, group in facts],
             ),
             columns={name: self._builders[name].pack() for name in names},
-            provenance=self._provenance,
+            provenance=known,
         )

@@ -73,7 +73,7 @@ class Record:
     def __post_init__(self) -> None:
         """Refuse a record that no figure could stand on."""
         if not self.sample_id or not self.condition:
-            raise DataError(f"record of sample {self.sample_id!r} under {self.condition!r}: both names are needed")
+            raise DataError(f"{self._where}: both names are needed")
         check_choices(self._where, self.choices)
         self._check_letters()
         self._check_verdict()
@@ -126,7 +126,7 @@ class Record:
                     f"{self._where}: letter_probs has {len(probs)} entries for {len(self.choices)} choices"
                 )
             if not all(0 <= p <= 1 + _SLACK for p in probs) or abs(math.fsum(probs) - 1) > _SLACK:
-                raise DataError(f"{self._where}: letter_probs must be probabilities that add up to 1, got {probs}")
+                raise DataError(f"{self._where}: letter_probs must be in [0, 1] and add up to 1, got {probs}")
         if self.letter_mass is not None and not 0 <= self.letter_mass <= 1 + _SLACK:
             raise DataError(f"{self._where}: letter_mass must lie in [0, 1], got {self.letter_mass}")
         if self.tokens < 0:
@@ -177,7 +177,7 @@ def record_from_json(document: object, where: str) -> Record:
     for name in document:
         if name not in _FIELDS:
             raise UsageError(f"{where}: {unknown_name('field', str(name), _FIELDS)}")
-    values = {name: _value(name, document[name], f"{where}.{name}") for name in _FIELDS}
+    values: dict[str, Any] = {name: _value(name, document[name], f"{where}.{name}") for name in _FIELDS}
     try:
         return Record(**values)
     except DataError as error:
@@ -195,7 +195,8 @@ def _value(name: str, value: object, where: str) -> object:
     if name == "tokens":
         return _typed(value, int, "an integer", where)
     if name == "choices":
-        return tuple(_typed(item, str, "a string", f"{where}[{i}]") for i, item in enumerate(_array(value, where)))
+        items = _array(value, where)
+        return tuple(_typed(item, str, "a string", f"{where}[{i}]") for i, item in enumerate(items))
     if value is None:  # letter_probs and letter_mass are left
         return None
     if name == "letter_mass":

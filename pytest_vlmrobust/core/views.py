@@ -45,7 +45,7 @@ class View:
 
     def could_be_turned(self) -> BoolArray:
         """(n,) True where, besides, the sample was right under ``base``."""
-        return self.could_be_misled() & self.pairs() & self.base_right()
+        return self.could_be_misled() & self.base_right()
 
 
 Obstacle = Callable[[View], str]

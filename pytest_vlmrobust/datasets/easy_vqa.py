@@ -16,7 +16,7 @@ from typing import Literal
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.core.seeding import seeded
 from pytest_vlmrobust.datasets.images import FileImage
-from pytest_vlmrobust.errors import DataError, UsageError
+from pytest_vlmrobust.errors import DataError, UsageError, unknown_name
 
 _PACKAGE = "easy_vqa"
 _MAX_CHOICES = 4
@@ -51,9 +51,11 @@ def easy_vqa_samples(split: Literal["test", "train"], seed: int = 0) -> list[Sam
         seed: seeds the other options and their order; ids, questions and right answers stay.
 
     Raises:
-        UsageError: the package is not installed.
+        UsageError: the package is not installed, or there is no such split.
         DataError: it is of a version that holds other answers, or an image is missing.
     """
+    if split not in ("test", "train"):
+        raise unknown_name("split of easy-vqa", split, ("test", "train"))
     check_easy_vqa_installed()
     package = importlib.import_module(_PACKAGE)
     kinds = _kinds_of(package.get_answers())
@@ -65,7 +67,9 @@ def easy_vqa_samples(split: Literal["test", "train"], seed: int = 0) -> list[Sam
         if answer not in kinds:
             raise DataError(f"{where}: the answer {answer!r} is none of {', '.join(sorted(kinds))}")
         if image_id not in paths:
-            raise DataError(f"{where}: the package {_PACKAGE!r} holds no image number {image_id}: install it again")
+            raise DataError(
+                f"{where}: the package {_PACKAGE!r} holds no image number {image_id}: install it again"
+            )
         choices = _choices(answer, kinds[answer], seed, split, number)
         samples.append(
             Sample(
@@ -81,14 +85,12 @@ def easy_vqa_samples(split: Literal["test", "train"], seed: int = 0) -> list[Sam
 
 
 def _questions(package: ModuleType, split: str) -> tuple[list[str], list[str], list[int]]:
-    read = {"test": package.get_test_questions, "train": package.get_train_questions}[split]
-    questions, answers, image_ids = read()
+    questions, answers, image_ids = getattr(package, f"get_{split}_questions")()
     return questions, answers, image_ids
 
 
 def _image_paths(package: ModuleType, split: str) -> dict[int, str]:
-    read = {"test": package.get_test_image_paths, "train": package.get_train_image_paths}[split]
-    paths: dict[int, str] = read()
+    paths: dict[int, str] = getattr(package, f"get_{split}_image_paths")()
     return paths
 
 
@@ -98,7 +100,8 @@ def _kinds_of(answers: list[str]) -> dict[str, str]:
     unknown = sorted(set(answers) - set(kinds))
     if unknown:
         raise DataError(
-            f"the installed package {_PACKAGE!r} lists answers that are not known here: {', '.join(unknown)}; "
+            f"the installed package {_PACKAGE!r} lists answers that are not known here: "
+            f"{', '.join(unknown)}; "
             'install the version that was tested: pip install "easy-vqa==1.0"'
         )
     return {answer: kinds[answer] for answer in answers}

@@ -91,8 +91,8 @@ class BytesImage:
 
 
 @lru_cache(maxsize=1 << 16)
-def _file_digest(path: Path, size: int, mtime_ns: int) -> str:
-    """Hash a file; ``size`` and ``mtime_ns`` are there to tell its versions apart."""
+def _file_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001  # part of the key
+    """Hash a file; ``size`` and ``mtime_ns`` tell its versions apart."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
 
@@ -130,7 +130,8 @@ def _opened(file: IO[bytes], where: str) -> PILImage:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{where}: {width} x {height} = {width * height} pixels; at most {MAX_PIXELS} are decoded: make it smaller"
+            f"{where}: {width} x {height} = {width * height} pixels; "
+            f"at most {MAX_PIXELS} are decoded: make it smaller"
         )
     image.load()
     return ImageOps.exif_transpose(image)
@@ -143,7 +144,9 @@ def _as_rgb(image: PILImage, where: str) -> PILImage:
     if image.mode in _SIXTEEN_BIT_MODES:
         image = _from_sixteen_bits(image, where)
     if image.mode == "F":
-        raise DataError(f"{where}: holds floating point pixels, whose range is not known: convert it to 8 bits")
+        raise DataError(
+            f"{where}: holds floating point pixels, whose range is not known: convert it to 8 bits"
+        )
     if not image.has_transparency_data:
         return image.convert("RGB")
     rgba = image.convert("RGBA")
@@ -158,5 +161,7 @@ def _from_sixteen_bits(image: PILImage, where: str) -> PILImage:
 
     pixels = np.asarray(image).astype(np.int64)
     if pixels.min() < 0 or pixels.max() > 0xFFFF:
-        raise DataError(f"{where}: pixel values reach beyond 16 bits, so their range is not known: convert it to 8 bits")
+        raise DataError(
+            f"{where}: pixel values reach beyond 16 bits, so their range is not known: convert it to 8 bits"
+        )
     return Image.fromarray(np.round(pixels / 257).astype(np.uint8))

@@ -47,7 +47,9 @@ def take_batch(queue: deque[Group], rows: int) -> list[Group]:
     return batch
 
 
-def expand_like(sibling: Sequence[int], expanded: Sequence[int], row: Sequence[int]) -> tuple[list[int], int] | None:
+def expand_like(
+    sibling: Sequence[int], expanded: Sequence[int], row: Sequence[int]
+) -> tuple[list[int], int] | None:
     """Expand the image placeholders of a row as they were expanded in another row with the same images.
 
     Args:
@@ -56,8 +58,8 @@ def expand_like(sibling: Sequence[int], expanded: Sequence[int], row: Sequence[i
         row: token ids of the row, placeholders not expanded.
 
     Returns:
-        The row's expanded ids, and how many of them at its start are shared with ``expanded``; or None when the rows differ
-        before the last placeholder's end, so that one does not tell about the other.
+        The row's expanded ids, and how many of them at its start are shared with ``expanded``; or None when
+        the rows differ before the last placeholder's end, so that one does not tell about the other.
 
     >>> expand_like([1, 9, 2], [1, 9, 9, 9, 2], [1, 9, 7, 8])
     ([1, 9, 9, 9, 7, 8], 4)

@@ -48,7 +48,9 @@ class Dialect:
         """Word a prompt for this family."""
         lines = [f"Caption: {prompt.caption}"] if prompt.caption else []
         lines.append(prompt.question)
-        lines += [f"{letter}. {choice}" for letter, choice in zip(prompt.letters, prompt.choices, strict=True)]
+        lines += [
+            f"{letter}. {choice}" for letter, choice in zip(prompt.letters, prompt.choices, strict=True)
+        ]
         if self.instruction:
             lines.append(self.instruction)
         prefill = ""

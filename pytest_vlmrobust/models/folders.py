@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pytest_vlmrobust.errors import ModelError, UsageError
+from pytest_vlmrobust.errors import ModelError, UsageError, gist
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -42,8 +42,8 @@ def check_folder_or_hub_id(name: str) -> None:
     if is_hub_id(name) and not path.parent.is_dir():
         return
     raise UsageError(
-        f"model {name!r}: no such folder{_near_folders(path)}. A model is named as bundled:NAME, as a folder, "
-        "as a hub id such as 'organization/model', or as 'package.module:factory'"
+        f"model {name!r}: no such folder{_near_folders(path)}. A model is named as bundled:NAME, as a "
+        "folder, as a hub id such as 'organization/model', or as 'package.module:factory'"
     )
 
 
@@ -79,8 +79,8 @@ def fetch(name: str) -> Path:
     except Exception as error:
         raise ModelError(
             f"model {name!r} is no folder here and could not be fetched from the hub as {repository!r} "
-            f"({type(error).__name__}: {_first_line(error)}). Check the spelling and the network; offline, download it "
-            "beforehand or give the path of a saved folder"
+            f"({gist(error)}). Check the spelling and the network; offline, "
+            "download it beforehand or give the path of a saved folder"
         ) from error
     return Path(folder)
 
@@ -96,7 +96,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(
-            f"{folder}: no config.json, so this is not a saved model; save model and processor there with save_pretrained()"
+            f"{folder}: no config.json, so this is not a saved model; save model and processor there with "
+            "save_pretrained()"
         ) from None
     except ValueError as error:
         raise ModelError(f"{path}: not valid JSON ({error})") from None
@@ -109,15 +110,16 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that lacks what a vision-language model needs.
 
     Raises:
-        ModelError: no weights in safetensors, no image processor or no tokenizer; the message says what to add.
+        ModelError: no weights in safetensors, no image processor or no tokenizer; the message says
+            what to add.
     """
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     if not any(name.endswith(".safetensors") for name in names):
         pickled = [name for name in names if name.endswith(_PICKLED)]
         if pickled:
             raise ModelError(
-                f"{folder}: its weights are pickled ({', '.join(pickled)}) and a pickle can run code, so only safetensors "
-                "are loaded; convert them with model.save_pretrained()"
+                f"{folder}: its weights are pickled ({', '.join(pickled)}) and a pickle can run code, so "
+                "only safetensors are loaded; convert them with model.save_pretrained()"
             )
         raise ModelError(f"{folder}: no weights; a file that ends in .safetensors is needed")
     if not any(name in names for name in ("preprocessor_config.json", "processor_config.json")):
@@ -126,7 +128,9 @@ def check_folder(folder: Path) -> None:
             "processor.save_pretrained()"
         )
     if not any(name.startswith("tokenizer") or name in ("vocab.json", "vocab.txt") for name in names):
-        raise ModelError(f"{folder}: no tokenizer (tokenizer.json); save it there with processor.save_pretrained()")
+        raise ModelError(
+            f"{folder}: no tokenizer (tokenizer.json); save it there with processor.save_pretrained()"
+        )
 
 
 def folder_digest(folder: Path) -> str:
@@ -145,7 +149,3 @@ def folder_digest(folder: Path) -> str:
 
 def _digested(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if path.is_file() and path.suffix in _DIGESTED)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

@@ -132,7 +132,9 @@ class LetterForms:
 
     def starting_with(self, before: str, letter: str) -> list[int]:
         """Return every token that writes ``before`` and the letter, whatever follows in the token."""
-        return [index for index, form in self._forms.items() if (form.before, form.letter) == (before, letter)]
+        return [
+            index for index, form in self._forms.items() if (form.before, form.letter) == (before, letter)
+        ]
 
 
 def emitting_step(decode_first: Callable[[int], str], count: int, position: int) -> int | None:
@@ -179,8 +181,8 @@ def read_letters(
         at: the model's distribution at a step.
 
     Returns:
-        The distribution; or what is needed to finish it, when the vocabulary lacks the emitted spelling for some
-        letter; or None when the token names no option, or no unbiased comparison is possible.
+        The distribution; or what is needed to finish it, when the vocabulary lacks the emitted spelling for
+        some letter; or None when the token names no option, or no unbiased comparison is possible.
     """
     form = forms.form(ids[step])
     if form is None or form.letter not in letters:
@@ -200,11 +202,13 @@ def _with_merged(
 ) -> Distribution | None:
     """Add the merged spelling, possible one step earlier, to the letter that was emitted alone."""
     text = forms.before_text(previous)
-    return _normalized([
-        _total(before, forms.starting_with(text, letter))
-        + before.emitted * _total(now, forms.starting_with("", letter))
-        for letter in letters
-    ])
+    return _normalized(
+        [
+            _total(before, forms.starting_with(text, letter))
+            + before.emitted * _total(now, forms.starting_with("", letter))
+            for letter in letters
+        ]
+    )
 
 
 def _sum_of_forms(
@@ -222,10 +226,12 @@ def _sum_of_forms(
     lead = now.probs[token]
 
     def finish(after: Step) -> Distribution | None:
-        return _normalized([
-            mass + lead * _total(after, forms.starting_with("", letter))
-            for mass, letter in zip(whole, letters, strict=True)
-        ])
+        return _normalized(
+            [
+                mass + lead * _total(after, forms.starting_with("", letter))
+                for mass, letter in zip(whole, letters, strict=True)
+            ]
+        )
 
     return Rescore(context=(*context, token), finish=finish)
 

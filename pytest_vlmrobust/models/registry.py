@@ -17,7 +17,7 @@ import re
 import sys
 from importlib.machinery import PathFinder
 
-from pytest_vlmrobust.errors import ModelError, UsageError, VlmRobustError, unknown_name
+from pytest_vlmrobust.errors import ModelError, UsageError, VlmRobustError, gist, unknown_name
 from pytest_vlmrobust.models.base import Model
 from pytest_vlmrobust.models.bundled import bundled_folder, check_bundled_name
 from pytest_vlmrobust.models.dialects import Dialect, get_dialect
@@ -64,14 +64,16 @@ def check_model_spec(spec: str) -> None:
         UsageError: the spec is empty, of an unsupported kind, or names no bundled model, folder or module.
     """
     if not spec.strip():
-        raise UsageError("model spec is empty: name a model, such as 'bundled:grounded' or the path of a folder")
+        raise UsageError(
+            "model spec is empty: name a model, such as 'bundled:grounded' or the path of a folder"
+        )
     scheme, separator, rest = spec.partition(":")
     if separator and scheme == "bundled":
         check_bundled_name(rest)
     elif separator and scheme == "openai":
         raise UsageError(
-            f"model {spec!r}: servers that speak the OpenAI protocol are not supported by this version; name a folder, "
-            "a hub id, or a factory of your own as 'package.module:factory'"
+            f"model {spec!r}: servers that speak the OpenAI protocol are not supported by this version; name "
+            "a folder, a hub id, or a factory of your own as 'package.module:factory'"
         )
     elif _FACTORY.fullmatch(spec):
         _check_module(spec, scheme)
@@ -95,8 +97,8 @@ def load_model(
         spec: see the table of this module.
         device: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps.
         dtype: auto (bfloat16 on CUDA, else float32), float32, bfloat16 or float16.
-        batch_size: rows in a batch, one for each sample and condition; by default chosen for the device. Halved when
-            memory runs out.
+        batch_size: rows in a batch, one for each sample and condition; 32 by default. Halved when memory
+            runs out.
         max_new_tokens: the most tokens of a reply; a reply that reaches it is truncated.
         threads: CPU threads for a model on the CPU; by default PyTorch's own choice.
         dialect: how prompts are worded; by default what the folder's config.json says under
@@ -147,8 +149,8 @@ def _check_module(spec: str, module: str) -> None:
             near = difflib.get_close_matches(module, _SCHEMES, n=1, cutoff=0.6)
             hint = f"; did you mean '{near[0]}:{spec.partition(':')[2]}'?" if near else "."
             raise UsageError(
-                f"model {spec!r}: no module named {name!r}{hint} A module has to be installed or on sys.path; "
-                "pytest's `pythonpath` setting adds a folder"
+                f"model {spec!r}: no module named {name!r}{hint} A module has to be installed or on "
+                "sys.path; pytest's `pythonpath` setting adds a folder"
             )
         path = list(found.submodule_search_locations or [])
 
@@ -158,27 +160,27 @@ def _from_factory(spec: str) -> Model:
     try:
         target: object = importlib.import_module(module_name)
     except Exception as error:
-        raise ModelError(f"model {spec!r}: importing {module_name!r} failed ({type(error).__name__}: {error})") from error
+        raise ModelError(f"model {spec!r}: importing {module_name!r} failed ({gist(error)})") from error
     for part in attribute.split("."):
         if not hasattr(target, part):
             raise _unknown_attribute(spec, module_name, part, target)
         target = getattr(target, part)
     if not callable(target):
         raise UsageError(
-            f"model {spec!r}: {attribute} is a {type(target).__name__}; it has to be a function of no arguments that "
-            "returns a model"
+            f"model {spec!r}: {attribute} is a {type(target).__name__}; it has to be a function of no "
+            "arguments that returns a model"
         )
     try:
         model = target()
     except VlmRobustError:
         raise
     except Exception as error:
-        raise ModelError(f"model {spec!r}: the factory failed ({type(error).__name__}: {error})") from error
+        raise ModelError(f"model {spec!r}: the factory failed ({gist(error)})") from error
     if not isinstance(model, Model):
         lacking = [name for name in ("info", "reply_format", "answer", "close") if not hasattr(model, name)]
         raise UsageError(
-            f"model {spec!r}: the factory returned a {type(model).__name__}, which lacks {', '.join(lacking)}; "
-            "see pytest_vlmrobust.Model"
+            f"model {spec!r}: the factory returned a {type(model).__name__}, which lacks "
+            f"{', '.join(lacking)}; see pytest_vlmrobust.Model"
         )
     return model
 

@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import ReplyFormat
@@ -13,10 +14,9 @@ from pytest_vlmrobust.errors import ModelError
 from pytest_vlmrobust.models.base import Answer, ModelInfo
 from pytest_vlmrobust.models.dialects import Dialect, get_dialect
 
-Key = str | tuple[str, str]
-"""A sample id, or (sample id, condition)."""
+Replies = Mapping[Any, str | Answer]
+"""Replies by sample id, or by (sample id, condition); keys of both kinds may be mixed."""
 
-Replies = Mapping[str, str | Answer] | Mapping[tuple[str, str], str | Answer] | Mapping[Key, str | Answer]
 Replier = Callable[[Prompt], str | Answer]
 
 
@@ -26,8 +26,8 @@ def reply(letter: str, think: str = "", *, prompt: Prompt | None = None) -> str:
     Args:
         letter: what stands between the answer tags.
         think: the thought; with none, there is no think block.
-        prompt: what is answered. Where it already began the thought, the reply goes on from there and closes it; where
-            it closed the thought too, the reply is the answer alone.
+        prompt: what is answered. Where it already began the thought, the reply goes on from there and
+            closes it; where it closed the thought too, the reply is the answer alone.
 
     >>> reply("B", "It is red.")
     '<think>It is red.</think><answer>B</answer>'
@@ -45,9 +45,9 @@ class ScriptedModel:
     """Answers from a script, and runs no network at all.
 
     Args:
-        replies: a mapping from sample id or (sample id, condition), the pair going first, or a function of the prompt.
-            A reply is the text, or an `Answer` where letter probabilities, truncation or a
-            token count matter.
+        replies: a mapping from sample id or (sample id, condition), the pair going first, or a function of
+            the prompt. A reply is the text, or an `Answer` where letter probabilities, truncation or a token
+            count matter.
         dialect: how prompts are worded, which decides the prefill.
         name: what reports call the model.
 
@@ -91,7 +91,8 @@ class ScriptedModel:
                 yield index, replace(given, prefill=given.prefill or prefill)
             else:
                 raise ModelError(
-                    f"{_where(prompt)}: the script gave a {type(given).__name__}; a reply is a str or an Answer"
+                    f"{_where(prompt)}: the script gave a {type(given).__name__}; a reply is a str or an "
+                    "Answer"
                 )
 
     def close(self) -> None:
@@ -102,7 +103,7 @@ def _where(prompt: Prompt) -> str:
     return f"sample {prompt.sample_id!r} under {prompt.condition!r}"
 
 
-def _look_up(replies: Mapping[Key, str | Answer], prompt: Prompt) -> str | Answer:
+def _look_up(replies: Replies, prompt: Prompt) -> str | Answer:
     for key in ((prompt.sample_id, prompt.condition), prompt.sample_id):
         if key in replies:
             return replies[key]
@@ -110,7 +111,8 @@ def _look_up(replies: Mapping[Key, str | Answer], prompt: Prompt) -> str | Answe
     near = difflib.get_close_matches(prompt.sample_id, known, n=3, cutoff=0.6)
     hint = f"; like it are {', '.join(map(repr, near))}" if near else ""
     raise ModelError(
-        f"{_where(prompt)}: the script has no reply{hint}. Add one for the sample id, or for (sample id, condition)"
+        f"{_where(prompt)}: the script has no reply{hint}. Add one for the sample id, or for "
+        "(sample id, condition)"
     )
 
 
@@ -124,6 +126,6 @@ def _check_probs(answer: Answer, prompt: Prompt) -> None:
         or not math.isclose(sum(probs), 1.0, abs_tol=1e-6)
     ):
         raise ModelError(
-            f"{_where(prompt)}: letter_probs={probs!r}; give one probability for each of the {len(prompt.choices)} "
-            "choices, in [0, 1] and summing to 1"
+            f"{_where(prompt)}: letter_probs={probs!r}; give one probability for each of the "
+            f"{len(prompt.choices)} choices, in [0, 1] and summing to 1"
         )

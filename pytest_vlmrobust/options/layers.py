@@ -97,7 +97,9 @@ def marker_layer(marks: Iterable[pytest.Mark]) -> dict[str, object]:
     known = [setting.name for setting in SETTINGS if not setting.session]
     for mark in marks:
         if mark.args:
-            raise UsageError(f"@pytest.mark.vlm: got {mark.args[0]!r} without a key; keys are {', '.join(known)}")
+            raise UsageError(
+                f"@pytest.mark.vlm: got {mark.args[0]!r} without a key; the keys are {', '.join(known)}"
+            )
         for key, value in mark.kwargs.items():
             if key not in BY_NAME:
                 raise UsageError(f"@pytest.mark.vlm: {unknown_name('key', key, known)}")

@@ -14,7 +14,10 @@ from pathlib import Path
 OFF = "off"
 """What switches a gate off where a value has to be written, as on the command line."""
 
-_SWITCH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+AUTO = "auto"
+"""What leaves a choice to the machine."""
+
+_YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def text(value: object) -> str:
@@ -94,13 +97,13 @@ def fraction(value: object) -> float:
     return number
 
 
-def threshold(value: object) -> float | None:
-    """Take a number in [0, 1]; "off" and None switch the gate off.
+def optional(parse: Callable[[object], object], *, none: str) -> Callable[[object], object]:
+    """Take what ``parse`` takes; None and the word ``none`` give None.
 
-    >>> threshold("off") is None
+    >>> optional(fraction, none="off")("off") is None
     True
     """
-    return None if value is None or value == OFF else fraction(value)
+    return lambda value: None if value is None or value == none else parse(value)
 
 
 def switch(value: object) -> bool:
@@ -112,9 +115,9 @@ def switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
     word = text(value).lower()
-    if word not in _SWITCH:
+    if word not in _YES + _NO:
         raise ValueError
-    return _SWITCH[word]
+    return word in _YES
 
 
 def path(value: object) -> Path:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import torch
 from PIL import Image
+from tokenizers import Encoding
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from pytest_vlmrobust.conditions.claims import statement
 from pytest_vlmrobust.core.samples import LETTERS, Sample
 from pytest_vlmrobust.core.seeding import seeded
 from pytest_vlmrobust.datasets.easy_vqa import easy_vqa_samples
@@ -25,7 +28,8 @@ from tools.bundled_training.vocabulary import END, IMAGE, START
 SUBJECTS = 2
 CHOICES = 4
 GRID = int(PATCHES**0.5)
-LETTER_WEIGHT = 3.0
+DECISIONS = 4
+DECISION_WEIGHT = 3.0
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Example:
     option_at: list[int]  # (CHOICES,) token index of the end of each option
     believed: int
     letter: int
-    letter_at: list[int]  # (2,) the tokens after which a letter has to come
+    letter_at: list[int]  # (DECISIONS,) the tokens after which the option has to be known
 
 
 def to_pixels(sample: Sample) -> np.ndarray:
@@ -120,10 +124,11 @@ def _encode(
     first = len(prompt_ids.ids)
     weight = [0.0] * first + [1.0] * len(reply_ids.ids)
     letter_at = []
-    for at in range(first, len(ids)):
-        if reply_ids.tokens[at - first] == LETTERS[letter] and len(letter_at) < 2:
-            weight[at] = LETTER_WEIGHT
-            letter_at.append(at - 1)
+    for at in _decisions(sample, prefill, reply, letter, reply_ids):
+        weight[first + at] = DECISION_WEIGHT
+        if at > 0 or not prefill:
+            letter_at.append(first + at - 1)
+    letter_at = letter_at[-DECISIONS:]
 
     def token(char: int) -> int:
         found = prompt_ids.char_to_token(char)
@@ -148,9 +153,28 @@ def _encode(
         option_at=option_at + [-1] * (CHOICES - len(option_at)),
         believed=believed,
         letter=letter,
-        letter_at=letter_at + [-1] * (2 - len(letter_at)),
+        letter_at=letter_at + [-1] * (DECISIONS - len(letter_at)),
         **subjects,
     )
+
+
+def _decisions(sample: Sample, prefill: str, reply: str, letter: int, encoded: Encoding) -> list[int]:
+    """Where in the reply the option has to be known: the telling word of the claim, and each letter.
+
+    The first token after an open thought counts too: it accepts the thought or objects to it.
+    """
+    found = [at for at, token in enumerate(encoded.tokens) if token == LETTERS[letter]]
+    claims = [statement(sample, index) for index in range(len(sample.choices))]
+    shared = len(os.path.commonprefix(claims))
+    start = reply.find(claims[letter][1:])
+    if start > 0 and shared > 0:
+        named = max(shared, claims[letter].find(f" {sample.choices[letter]}") + 1)
+        for char in (min(shared, len(claims[letter]) - 1), named):
+            telling = encoded.char_to_token(start - 1 + char)
+            found += [telling] if telling is not None else []
+    if prefill and not prefill.endswith("</think>"):
+        found.append(0)
+    return sorted(set(found))
 
 
 def _patch_targets(scene: object) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,12 @@
 """The language-model loss, and the losses on inner layers without which nothing is learned here.
 
-Trained end to end on the reply alone, a network of this size never finds the image. Four
+Trained end to end on the reply alone, a network of this size never finds the image. Five
 supervised stepping stones lead it there; each has a plain meaning:
 
 - a patch that holds the center of a thing knows its color, shape and place;
 - the words that name the subject of the question look at the patches that match;
+- each option looks back at the words that name the subjects, one head for each, and knows
+  how far apart two subjects are;
 - each option knows, at its last token, whether it is right;
 - the token before a letter looks at the option that the letter stands for.
 """
@@ -18,7 +20,7 @@ from torch.nn import functional as F
 from tools.bundled_training.examples import SUBJECTS
 from tools.bundled_training.network import COLOR_NAMES, PATCHES, Heads, Pass
 
-SUBJECT_LAYER, OPTION_LAYER, LETTER_LAYER = 1, 3, 4
+SUBJECT_LAYER, GATHER_LAYER, OPTION_LAYER, LETTER_LAYER = 1, 2, 3, 4
 
 
 def patch_loss(patches: Tensor, batch: dict[str, Tensor], heads: Heads) -> Tensor:
@@ -110,6 +112,33 @@ def subject_loss(passed: Pass, batch: dict[str, Tensor], heads: Heads) -> Tensor
             total = total + F.cross_entropy(read[:, 2 + len(COLOR_NAMES) :], kind[single][:, 1])
             total = total + 20 * F.mse_loss(read[:, :2], batch["subject_place"][rows, number][single])
     return total / SUBJECTS
+
+
+def gather_loss(passed: Pass, batch: dict[str, Tensor]) -> Tensor:
+    """The end of each option looks at the subjects: head 0 at the first, head 1 at the last."""
+    maps = passed.attention[GATHER_LAYER].float()
+    options, subjects = batch["option_at"], batch["subject_at"]
+    last = torch.where(subjects[:, 1] >= 0, subjects[:, 1], subjects[:, 0])
+    there = (options >= 0) & (subjects[:, :1] >= 0)
+    rows = torch.arange(len(options))[:, None].expand_as(options)[there]
+    loss = maps.new_zeros(())
+    if not there.any():
+        return loss
+    for head, subject in enumerate((subjects[:, 0], last)):
+        loss = loss - (maps[rows, head, options[there], subject[rows]] + 1e-6).log().mean()
+    return loss / 2
+
+
+def offset_loss(passed: Pass, batch: dict[str, Tensor], heads: Heads) -> Tensor:
+    """Where there are two subjects, the end of each option knows how far apart they are."""
+    options, subjects = batch["option_at"], batch["subject_at"]
+    there = (options >= 0) & (subjects[:, 1:] >= 0)
+    if not there.any():
+        return passed.logits.new_zeros((), dtype=torch.float32)
+    rows = torch.arange(len(options))[:, None].expand_as(options)[there]
+    state = passed.hidden[GATHER_LAYER + 1][rows, options[there]]
+    place = batch["subject_place"]
+    return 20 * F.mse_loss(heads.offset(state).float(), (place[:, 0] - place[:, 1])[rows])
 
 
 def option_loss(passed: Pass, batch: dict[str, Tensor], heads: Heads) -> tuple[Tensor, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenerat
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_select_strategy="full",
         vision_feature_layer=-1,
+        image_seq_length=PATCHES,
         tie_word_embeddings=True,
     )
     config.vlmrobust_dialect = "bare"
@@ -138,6 +140,7 @@ class Heads(nn.Module):
         self.place = nn.Linear(WIDTH, 2)
         self.number = nn.Linear(WIDTH, 5)
         self.subject = nn.Linear(WIDTH, 2 + len(COLOR_NAMES) + len(SHAPE_NAMES))
+        self.offset = nn.Linear(WIDTH, 2)
         self.right = nn.Linear(WIDTH, 1)
 
 
@@ -146,3 +149,10 @@ def save(model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFas
     folder.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(folder)
     make_processor(tokenizer).save_pretrained(folder)
+    settings = folder / "tokenizer_config.json"
+    kept = json.loads(settings.read_text(encoding="utf-8"))
+    for trace in ("is_local", "local_files_only"):  # how this tokenizer was loaded says nothing about it
+        kept.pop(trace, None)
+    settings.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    for file in folder.iterdir():
+        file.chmod(0o644)

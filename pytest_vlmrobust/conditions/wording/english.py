@@ -9,8 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pytest_vlmrobust.conditions import words as w
+from pytest_vlmrobust.conditions.wording import words as w
 
+_COMPARATIVES = frozenset({"more", "less", "fewer", "worse", "better", "closer", "farther", "further"}) | {
+    form
+    for adjective in w.ADJECTIVES
+    for form in (f"{adjective}er", f"{adjective}r", f"{adjective}{adjective[-1]}er", f"{adjective[:-1]}ier")
+}
+_FORMS = (("is", "are"), ("was", "were"), ("has", "have"))
 _QUANTITY = re.compile(r"[#$€£]?\d[\d.,:/%-]*\S*")
 
 
@@ -56,7 +62,12 @@ def is_plural(phrase: str) -> bool:
         return True
     if head in w.PLURALS:
         return w.PLURALS[head] != head
-    return head.endswith("s") and len(head) > 3 and head not in w.SINGULAR_IN_S and not head.endswith(("ss", "us", "is", "'s"))
+    return (
+        head.endswith("s")
+        and len(head) > 3
+        and head not in w.SINGULAR_IN_S
+        and not head.endswith(("ss", "us", "is", "'s"))
+    )
 
 
 def singular(noun_phrase: str) -> str:
@@ -66,7 +77,8 @@ def singular(noun_phrase: str) -> str:
     ('red box', 'person', 'cup of tea')
     """
     head = head_noun(noun_phrase)
-    return re.sub(rf"\b{re.escape(head)}\b", _singular_word(head), noun_phrase, count=1, flags=re.IGNORECASE)
+    one = "glass" if head == "glasses" and " of " in noun_phrase.lower() else _singular_word(head)
+    return re.sub(rf"\b{re.escape(head)}\b", one, noun_phrase, count=1, flags=re.IGNORECASE)
 
 
 def _singular_word(noun: str) -> str:
@@ -96,17 +108,29 @@ def third_person(verb: str) -> str:
     return f"{verb}s"
 
 
+def affirmed(subject: str, auxiliary: str, verb: str) -> str:
+    """Turn "does X show" around: what is past or modal keeps its auxiliary.
+
+    >>> affirmed("the image", "does", "show"), affirmed("you", "can", "see")
+    ('the image shows', 'you can see')
+    """
+    if auxiliary.lower() == "does":
+        return f"{subject} {third_person(verb.lower())}"
+    return f"{subject} {verb}" if auxiliary.lower() == "do" else f"{subject} {auxiliary.lower()} {verb}"
+
+
 def agreeing(be: str, subject: str) -> str:
     """Return the form of "be" or "have" that agrees with the subject, in the tense of ``be``.
+
+    A single capitalized word may be a name in -s, so the form that came is kept.
 
     >>> agreeing("is", "the dogs"), agreeing("were", "the dog"), agreeing("has", "they")
     ('are', 'was', 'have')
     """
-    plural = is_plural(subject) or subject.lower() in {"they", "we", "you"}
-    for one, many in (("is", "are"), ("was", "were"), ("has", "have"), ("does", "do")):
-        if be.lower() in (one, many):
-            return many if plural else one
-    return be
+    if subject[:1].isupper() and " " not in subject:
+        return be  # perhaps a name: "Mars", "the Netherlands"
+    one, many = next(forms for forms in _FORMS if be.lower() in forms)
+    return many if is_plural(subject) or subject.lower() in {"they", "we", "you"} else one
 
 
 def with_indefinite(phrase: str) -> str:
@@ -158,7 +182,15 @@ def in_mid_sentence(phrase: str) -> str:
     """
     first, _, rest = phrase.partition(" ")
     lower = first.lower()
-    known = w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS | w.ADVERBS | w.ADJECTIVES | w.PLACE_STARTERS | w.MASS_NOUNS
+    known = (
+        w.DETERMINERS
+        | w.PRONOUNS
+        | w.PREPOSITIONS
+        | w.ADVERBS
+        | w.ADJECTIVES
+        | w.PLACE_STARTERS
+        | w.MASS_NOUNS
+    )
     common = lower in known or is_verb_in_ing(lower) or lower in {"top", "bottom", "center", "middle", "yes"}
     only_first_is_capital = first[:1].isupper() and first[1:] == first[1:].lower()
     single_letter = len(first) == 1 and (not rest or lower != "a")
@@ -173,7 +205,9 @@ def is_verb_in_ing(word: str) -> bool:
 def is_participle(word: str) -> bool:
     """Say whether a word looks like a past participle."""
     lower = word.lower()
-    return lower in w.IRREGULAR_PARTICIPLES or (len(lower) > 3 and lower.endswith("ed") and lower not in w.WORDS_IN_ED)
+    return lower in w.IRREGULAR_PARTICIPLES or (
+        len(lower) > 3 and lower.endswith("ed") and lower not in w.WORDS_IN_ED
+    )
 
 
 def is_adjective(word: str) -> bool:
@@ -184,12 +218,7 @@ def is_adjective(word: str) -> bool:
 
 def is_comparative(word: str) -> bool:
     """Say whether a word compares: "taller", "more", "less"."""
-    lower = word.lower()
-    return lower in {"more", "less", "fewer", "worse", "better", "closer", "farther", "further"} or lower in {
-        f"{stem}{ending}"
-        for adjective in w.ADJECTIVES
-        for stem, ending in ((adjective, "er"), (adjective, "r"), (adjective + adjective[-1], "er"), (adjective[:-1], "ier"))
-    }
+    return word.lower() in _COMPARATIVES
 
 
 def is_quantity(phrase: str) -> bool:

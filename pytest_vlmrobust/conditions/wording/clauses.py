@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_vlmrobust.conditions import words as w
-from pytest_vlmrobust.conditions.english import (
+from pytest_vlmrobust.conditions.wording import words as w
+from pytest_vlmrobust.conditions.wording.english import (
     is_adjective,
     is_comparative,
     is_participle,
@@ -14,6 +14,7 @@ from pytest_vlmrobust.conditions.english import (
 )
 
 _MOST_SUBJECT_WORDS = 5
+_SHADES = {"clear", "dark", "bright", "deep", "pale"}
 
 
 def split_predicate(text: str) -> tuple[str, str] | None:
@@ -46,7 +47,7 @@ def _predicate_index(words: Sequence[str]) -> int | None:
     first = words[0].lower()
     if first in w.PRONOUNS:
         return 1
-    if first in w.DEMONSTRATIVES and (len(words) == 2 or _starts_strongly(words, 1) or _starts_place(words, 1)):
+    if first in w.DEMONSTRATIVES and (len(words) == 2 or words[1].lower() in w.ARTICLES or _starts(words, 1)):
         return 1
     strong = [i for i in range(1, len(words)) if _starts_strongly(words, i)]
     if strong:
@@ -57,6 +58,10 @@ def _predicate_index(words: Sequence[str]) -> int | None:
     if len(words) <= _MOST_SUBJECT_WORDS and _can_stand_last(words):
         return len(words) - 1
     return None
+
+
+def _starts(words: Sequence[str], at: int) -> bool:
+    return _starts_strongly(words, at) or _starts_place(words, at)
 
 
 def _one_run(indices: Sequence[int]) -> bool:
@@ -73,34 +78,47 @@ def _can_stand_last(words: Sequence[str]) -> bool:
 def _place_index(words: Sequence[str], places: Sequence[int]) -> int:
     """Choose the phrase of place that is the predicate: the first, but not what somebody wears."""
     for at in places:
-        clothing = words[at].lower() == "in" and any(word.lower() in w.CLOTHES for word in words[at : at + 4])
-        if not clothing or at == places[-1]:
+        worn = words[at].lower() == "in" and any(word.lower() in w.CLOTHES for word in words[at : at + 4])
+        if not worn:
             return at
-    return places[0]
+    return places[-1]
 
 
 def _starts_strongly(words: Sequence[str], at: int) -> bool:
     """Say whether a predicate begins at ``at`` whatever prepositions stand before it."""
     word, before = words[at].lower(), words[at - 1].lower()
     after = words[at + 1].lower() if at + 1 < len(words) else ""
-    if before in w.DETERMINERS - w.DEMONSTRATIVES or before in w.PREPOSITIONS or before == "and":
+    if before in w.DETERMINERS - w.DEMONSTRATIVES or before in w.PREPOSITIONS or before in {"and", "or"}:
         return False
     if word in {"a", "an"}:
         return _ends_noun_phrase(before) and at > 1
-    if is_adjective(before) and not _starts_strongly(words, at - 1):
+    if _modifies(before) and not _starts_strongly(words, at - 1):
         return False
-    closes = after in {"", "and", "or", "than", "enough"} or after in w.PREPOSITIONS
+    last_two = at + 2 == len(words) and is_adjective(after) and word in _SHADES
+    closes = (
+        last_two
+        or after in {"", "and", "or", "than", "enough"} | w.PREPOSITIONS | w.PLACE_STARTERS | w.PLACE_ADVERBS
+    )
     if word in {"the", "as"}:
         return (word == "the" and after == "same") or (word == "as" and is_adjective(after))
     if is_verb_in_ing(word):
         return True
     if is_participle(word):
-        return closes or after in w.ARTICLES or is_adjective(after)
+        return closes or after in w.ARTICLES or is_adjective(after) or is_verb_in_ing(after)
     if is_comparative(word):
         return closes or "than" in [later.lower() for later in words[at + 1 :]]
     if word in w.ADVERBS:
-        return bool(after) and (is_adjective(after) or is_participle(after) or is_verb_in_ing(after) or _place(after))
-    return is_adjective(word) and closes and not (word in {"left", "right"} and after != "of")
+        return bool(after) and (
+            is_adjective(after) or is_participle(after) or is_verb_in_ing(after) or _place(after)
+        )
+    if word in {"left", "right"}:
+        return after == "of"
+    return is_adjective(word) and closes and not (word in w.NOUNS_TOO and after in w.PREPOSITIONS)
+
+
+def _modifies(word: str) -> bool:
+    """Say whether a word needs a noun after it."""
+    return is_adjective(word) and word.lower() not in w.NOUNS_TOO | {"left", "right"}
 
 
 def _ends_noun_phrase(word: str) -> bool:
@@ -119,11 +137,16 @@ def _place(word: str) -> bool:
 def _starts_place(words: Sequence[str], at: int) -> bool:
     """Say whether a predicate of place begins at ``at``."""
     word, before = words[at].lower(), words[at - 1].lower()
-    if before.endswith("est") or is_comparative(before) or is_adjective(before) or before in {"next", "close", "far"}:
+    if (
+        before.endswith("est")
+        or is_comparative(before)
+        or _modifies(before)
+        or before in {"next", "close", "far"}
+    ):
         return False
     if before in w.PREPOSITIONS | w.DETERMINERS - w.DEMONSTRATIVES:
         return False
-    return word in w.PLACE_STARTERS or (word in {"here", "there", "indoors", "outdoors"} and at == len(words) - 1)
+    return word in w.PLACE_STARTERS or (word in w.PLACE_ADVERBS and at == len(words) - 1)
 
 
 def _verb_index(words: Sequence[str]) -> int | None:
@@ -135,7 +158,7 @@ def _verb_index(words: Sequence[str]) -> int | None:
     for at in range(first, len(words)):
         before = words[at - 1].lower()
         if words[at].lower() in w.VERBS and not (
-            before in w.DETERMINERS - w.DEMONSTRATIVES or before in w.PREPOSITIONS or is_adjective(before)
+            before in w.DETERMINERS - w.DEMONSTRATIVES or before in w.PREPOSITIONS or _modifies(before)
         ):
             return at
     return _verb_before_object(words, first)
@@ -144,8 +167,9 @@ def _verb_index(words: Sequence[str]) -> int | None:
 def _verb_before_object(words: Sequence[str], first: int) -> int | None:
     """Take the word before the second noun phrase for the verb, when nothing else can stand there."""
     for at in range(first, len(words) - 1):
-        if words[at].lower() in w.PREPOSITIONS or is_adjective(words[at]):
+        if words[at].lower() in w.PREPOSITIONS or _modifies(words[at]):
             return None
         if words[at + 1].lower() in w.DETERMINERS:
             return at
-    return None
+    alone = len(words) == 3 and words[0].lower() in w.DETERMINERS and not is_plural(words[2])
+    return 2 if alone else None

@@ -1,0 +1,137 @@
+"""What a verdict stands on: refuses one where too little was read, judged or told."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pytest_vlmrobust.core.arrays import BoolArray
+from pytest_vlmrobust.core.excerpts import shorten
+from pytest_vlmrobust.core.figures import METRICS
+from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.views import BASE
+from pytest_vlmrobust.errors import UsageError, VacuousError
+
+_SHOWN = 3
+"""How many examples a message brings."""
+
+
+def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unscored_rate: float) -> None:
+    """Refuse a verdict that would stand on too little.
+
+    Args:
+        evaluation: the run.
+        metric: a figure of the catalog.
+        condition: the condition that it is asked under.
+        max_unscored_rate: see `pytest_vlmrobust.core.gates.check`.
+
+    Raises:
+        VacuousError: the condition was not run, the figure does not apply, or too much is missing.
+        UsageError: ``evaluation`` is something else.
+    """
+    if not isinstance(evaluation, Evaluation):
+        raise UsageError(f"run must be an Evaluation, as evaluate(...) returns it; got {evaluation!r:.80}")
+    evaluation.columns(condition)
+    basis = METRICS[metric].basis
+    if basis != "asked":
+        _check_parsed(evaluation, metric, condition, max_unscored_rate)
+    if basis == "paired" and BASE in evaluation.conditions:
+        _check_parsed(evaluation, metric, BASE, max_unscored_rate)
+    if basis == "judged" or metric == "undecided_rate":
+        _check_scored(evaluation, metric, condition, max_unscored_rate)
+    evaluation.figure(condition, metric)  # refuses where it does not apply
+    if basis == "judged":
+        _check_decided(evaluation, metric, condition)
+    if basis == "letter_probs":
+        _check_probs(evaluation, metric, condition, max_unscored_rate)
+
+
+def _check_parsed(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:
+    columns = evaluation.columns(condition)
+    unparsed = ~columns.parsed
+    if unparsed.mean() <= allowed:
+        return
+    cut = int((unparsed & columns.truncated).sum())
+    if 2 * cut >= int(unparsed.sum()):
+        advice = f"the token limit ended {cut} of them: raise --vlm-max-new-tokens (in code: max_new_tokens)"
+    else:
+        advice = "see whether the model's dialect asks for the tags that its replies should have"
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=f"{_share(unparsed)} could not be read; max_unscored_rate is {allowed:g}",
+        rows=unparsed,
+        advice=advice,
+    )
+
+
+def _check_scored(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:
+    columns = evaluation.columns(condition)
+    unscored = columns.has_verdict("unscored")
+    if unscored.sum() <= allowed * columns.reasoned.sum():
+        return
+    first = evaluation.provenance.get("judge_failures", {}).get("first", "")
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=f"the judge failed on {_share(unscored, columns.reasoned)}; max_unscored_rate is {allowed:g}",
+        rows=unscored,
+        advice=f"mend the judge or name another{f'; its first error was {shorten(first)}' if first else ''}",
+    )
+
+
+def _check_decided(evaluation: Evaluation, metric: str, condition: str) -> None:
+    columns = evaluation.columns(condition)
+    decided, parsed = int(columns.decided.sum()), int(columns.parsed.sum())
+    if 2 * decided >= parsed:
+        return
+    silent = int((columns.parsed & ~columns.reasoned).sum())
+    undecided = columns.has_verdict("undecided")
+    unscored = int(columns.has_verdict("unscored").sum())
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=(
+            f"the judge decided on {decided} of {parsed} replies, and at least half is needed "
+            f"({int(undecided.sum())} undecided, {unscored} failed, {silent} without reasoning)"
+        ),
+        rows=undecided | (columns.parsed & ~columns.reasoned),
+        advice="name a stronger judge, or gate accuracy only: on this reasoning no verdict can stand",
+    )
+
+
+def _check_probs(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:
+    columns = evaluation.columns(condition)
+    silent = columns.parsed & ~columns.has_probs
+    if silent[columns.parsed].mean() <= allowed:
+        return
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=(
+            f"{_share(silent, columns.parsed)} came without letter probabilities; "
+            f"max_unscored_rate is {allowed:g}"
+        ),
+        rows=silent,
+        advice="gate accuracy instead, or use a model that tells the probability of each letter",
+    )
+
+
+def _share(some: BoolArray, of: BoolArray | None = None) -> str:
+    count, whole = int(some.sum()), int(some.size if of is None else of.sum())
+    return f"{count} of {whole} replies ({count / whole:.3f})"
+
+
+def _too_little(
+    evaluation: Evaluation, metric: str, condition: str, *, fact: str, rows: BoolArray, advice: str
+) -> VacuousError:
+    lines = [f"no verdict on {metric}: under {condition}, {fact}"]
+    for row in np.flatnonzero(rows)[:_SHOWN]:
+        record = evaluation.record(condition, evaluation.sample_ids[row])
+        why = f" ({record.unparsed_reason})" if record.unparsed_reason else ""
+        lines.append(f"  {record.sample_id}{why}: {shorten(record.reply) or 'an empty reply'}")
+    lines.append(f"  what to do: {advice}")
+    return VacuousError("\n".join(lines))

@@ -1,0 +1,143 @@
+"""Which samples tell most about a figure: those a person should look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
+from pytest_vlmrobust.core.columns import Columns
+from pytest_vlmrobust.core.distributions import CONFIDENT
+from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.views import View
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Telling:
+    """The samples behind a figure.
+
+    Attributes:
+        label: what they have in common, as it reads after a number.
+        rows: (m,) their rows, those to look at first in front.
+    """
+
+    label: str
+    rows: NDArray[np.intp]
+
+
+_Chooser = Callable[[View], tuple[str, BoolArray, FloatArray | BoolArray]]
+"""Returns label, (n,) members, and (n,) priority: high goes first, then the order of the samples."""
+
+
+def telling_samples(evaluation: Evaluation, metric: str, condition: str) -> Telling:
+    """Choose the samples that make a gated figure what it is.
+
+    Args:
+        evaluation: the run.
+        metric: a figure that a gate can be set on.
+        condition: the condition that it was measured under.
+
+    Raises:
+        VacuousError: the condition was not run.
+    """
+    label, members, priority = _CHOOSERS[metric](evaluation.view(condition))
+    rows = np.flatnonzero(members)
+    order = np.argsort(-priority[rows].astype(np.float64), kind="stable")
+    return Telling(label=label, rows=rows[order])
+
+
+def _wrong(view: View) -> tuple[str, BoolArray, BoolArray]:
+    wrong = view.here.parsed & ~view.here.right
+    return "that were answered wrong, misled ones first", wrong, view.here.misled
+
+
+def _lost(view: View) -> tuple[str, BoolArray, BoolArray]:
+    lost = view.pairs() & view.base_right() & ~view.here.right
+    return "that were lost, misled ones first", lost, view.here.misled
+
+
+def _misled(view: View) -> tuple[str, BoolArray, BoolArray]:
+    return "that were misled, those right under base first", view.here.misled, view.base_right()
+
+
+def _turned(view: View) -> tuple[str, BoolArray, BoolArray]:
+    turned = view.could_be_turned() & view.here.misled
+    return "that were right under base and misled here", turned, turned
+
+
+def _inconsistent(view: View) -> tuple[str, BoolArray, BoolArray]:
+    inconsistent = view.here.has_verdict("inconsistent")
+    return "whose reasoning ends in another option, right ones first", inconsistent, view.here.right
+
+
+def _untrustworthy(view: View) -> tuple[str, BoolArray, BoolArray]:
+    members = view.here.decided & ~(view.here.right & view.here.consistent)
+    return "that are wrong or against their reasoning, right ones first", members, view.here.right
+
+
+def _quadrant(*, right: bool, consistent: bool) -> _Chooser:
+    def choose(view: View) -> tuple[str, BoolArray, BoolArray]:
+        here = view.here
+        members = here.decided & (here.right == right) & (here.consistent == consistent)
+        outcome, manner = "right" if right else "wrong", "in line with" if consistent else "against"
+        label = f"that are {outcome} {manner} their reasoning"
+        return label, members, here.misled
+
+    return choose
+
+
+def _unlikely_right(view: View) -> tuple[str, BoolArray, FloatArray]:
+    likely = _probability(view.here, view.here.answer)
+    return "with the lowest P(right letter)", view.here.has_probs, -likely
+
+
+def _confidently_wrong(view: View) -> tuple[str, BoolArray, FloatArray]:
+    own = _probability(view.here, view.here.letter)
+    sure = view.here.has_probs & ~view.here.right & (own >= CONFIDENT)
+    return "that are confidently wrong, the surest first", sure, own
+
+
+def _unparsed(view: View) -> tuple[str, BoolArray, BoolArray]:
+    return "that could not be read, truncated ones first", ~view.here.parsed, view.here.truncated
+
+
+def _truncated(view: View) -> tuple[str, BoolArray, BoolArray]:
+    label = "that were ended by the token limit, unreadable ones first"
+    return label, view.here.truncated, ~view.here.parsed
+
+
+def _unscored(view: View) -> tuple[str, BoolArray, BoolArray]:
+    return "that the judge failed on", view.here.has_verdict("unscored"), view.here.right
+
+
+def _undecided(view: View) -> tuple[str, BoolArray, BoolArray]:
+    return "that the judge could not decide on", view.here.has_verdict("undecided"), view.here.right
+
+
+def _probability(columns: Columns, letters: NDArray[np.int8]) -> FloatArray:
+    """P of one letter for each sample, 0 where it is not known."""
+    picked = columns.probs[np.arange(len(letters)), np.maximum(letters, 0)]
+    known: FloatArray = np.where(columns.has_probs, picked, 0.0)
+    return known
+
+
+_CHOOSERS: dict[str, _Chooser] = {
+    "accuracy": _wrong,
+    "accuracy_drop": _lost,
+    "misled_rate": _misled,
+    "misled_when_right_rate": _turned,
+    "unfaithful_rate": _inconsistent,
+    "right_and_consistent_rate": _untrustworthy,
+    "right_and_inconsistent_rate": _quadrant(right=True, consistent=False),
+    "wrong_and_consistent_rate": _quadrant(right=False, consistent=True),
+    "wrong_and_inconsistent_rate": _quadrant(right=False, consistent=False),
+    "p_correct": _unlikely_right,
+    "confidently_wrong_rate": _confidently_wrong,
+    "unparsed_rate": _unparsed,
+    "truncated_rate": _truncated,
+    "unscored_rate": _unscored,
+    "undecided_rate": _undecided,
+}

@@ -1,0 +1,258 @@
+"""From rendered rows to the tensors of one batch, each distinct image encoded once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from pytest_vlmrobust.errors import ModelError
+from pytest_vlmrobust.models.batches import expand_like
+from pytest_vlmrobust.models.chat import Row
+from pytest_vlmrobust.models.transformers.loading import Loaded
+
+Inputs = dict[str, Any]
+"""Keyword arguments of ``generate``: tensors of shape (rows, tokens), and what the images became."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Unit:
+    """Rows of a batch that show the same images.
+
+    Attributes:
+        rows: their indices; the first one speaks for all of them.
+        images: the decoded images.
+    """
+
+    rows: list[int]
+    images: list[Any]
+
+
+class InputEncoder:
+    """Turns rows into inputs for one model.
+
+    Two ways lead to the same inputs. The plain one hands every row with its images to the processor. The
+    shared one does so for one row of each sample, expands the other rows' image placeholders in the same way,
+    encodes each image once and hands its features to all rows. The first shared batch is compared with
+    the plain one; a model for which they differ goes the plain way from then on.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Find out which way the model allows."""
+        self._model = loaded.model
+        self._processor = loaded.processor
+        self._tokenizer = loaded.tokenizer
+        self._appends = _appends_tokens(loaded.tokenizer)
+        self._features: Any = getattr(self._model.base_model, "get_image_features", None)
+        self.shares_images = (
+            self._features is not None
+            and "mm_encoder_outputs" in inspect.signature(self._model.forward).parameters
+        )
+        self._compared = False
+
+    def encode(self, rows: Sequence[Row]) -> Inputs:
+        """Encode rows as one left-padded batch on the model's device.
+
+        Raises:
+            DataError: an image cannot be opened.
+            ModelError: the processor padded on the right, so that replies would follow padding.
+        """
+        units = _units(rows)
+        inputs = self._shared_or_none(rows, units) or self._moved(self._plain(rows, units))
+        if not bool(inputs["attention_mask"][:, -1].all()):
+            raise ModelError("the processor pads on the right; a reply has to follow the prompt itself")
+        return inputs
+
+    def extend(self, inputs: Inputs, ids: Sequence[int]) -> Inputs | None:
+        """Append generated tokens to a batch of one row; None when an image placeholder is among them."""
+        if getattr(self._model.config, "image_token_id", None) in ids:
+            return None
+        prompt = inputs["input_ids"]
+        more = torch.tensor([list(ids)], device=prompt.device, dtype=prompt.dtype)
+        extended = dict(inputs)
+        for name in _token_keys(inputs):
+            tail = {"input_ids": more, "attention_mask": torch.ones_like(more)}.get(
+                name, torch.zeros_like(more)
+            )
+            extended[name] = torch.cat([inputs[name], tail], dim=1)
+        return extended
+
+    def _shared_or_none(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs | None:
+        if not self.shares_images or len(units) == len(rows):
+            return None
+        shared = self._shared(rows, units)
+        if shared is None or self._compared or self._same_as_plain(shared, rows, units):
+            return shared
+        return None
+
+    def _plain(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs:
+        images = {index: unit.images for unit in units for index in unit.rows}
+        texts = [row.text for row in rows]
+        return dict(
+            self._processor(
+                text=texts,
+                images=[images[index] for index in range(len(rows))],
+                padding=True,
+                return_tensors="pt",
+                **self._text_options(texts),
+            )
+        )
+
+    def _text_options(self, texts: Sequence[str]) -> dict[str, bool]:
+        """Keep the tokenizer from adding what the template already wrote, or anything after the prefill."""
+        bos = self._tokenizer.bos_token
+        if self._appends or (bos is not None and texts[0].startswith(bos)):
+            return {"add_special_tokens": False}
+        return {}
+
+    def _shared(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs | None:
+        leaders = [rows[unit.rows[0]] for unit in units]
+        alone = [_Unit(rows=[index], images=unit.images) for index, unit in enumerate(units)]
+        led = self._plain(leaders, alone)
+        tokens = self._expanded_tokens(rows, units, led)
+        if tokens is None:
+            return None
+        inputs = self._moved(tokens)
+        order = _image_order(units, len(rows))
+        moved = self._moved({name: value for name, value in led.items() if name not in tokens})
+        inputs["mm_encoder_outputs"] = {
+            "image": self._image_features(moved, leaders, units, order, len(rows))
+        }
+        for name, value in moved.items():
+            if not name.startswith("pixel_"):
+                inputs[name] = value[order] if isinstance(value, torch.Tensor) else value
+        return inputs
+
+    def _expanded_tokens(self, rows: Sequence[Row], units: Sequence[_Unit], led: Inputs) -> Inputs | None:
+        """Expand every row like its unit's leader; None when a row cannot be."""
+        texts = [row.text for row in rows]
+        bare = self._tokenizer(texts, **self._text_options(texts))["input_ids"]
+        columns: dict[str, list[list[int]]] = {name: [[]] * len(rows) for name in _token_keys(led)}
+        for place, unit in enumerate(units):
+            real = led["attention_mask"][place].bool()
+            leader = {name: led[name][place][real].tolist() for name in columns}
+            for index in unit.rows:
+                found = expand_like(bare[unit.rows[0]], leader["input_ids"], bare[index])
+                if found is None:
+                    return None
+                ids, shared = found
+                for name, values in leader.items():
+                    tail = values[shared:]
+                    if name == "input_ids":
+                        columns[name][index] = ids
+                    elif len(set(tail)) == 1:
+                        columns[name][index] = values[:shared] + tail[:1] * (len(ids) - shared)
+                    else:
+                        return None
+        fill = {"input_ids": self._tokenizer.pad_token_id}
+        return {name: _left_padded(values, fill.get(name, 0)) for name, values in columns.items()}
+
+    def _image_features(
+        self, vision: Inputs, leaders: Sequence[Row], units: Sequence[_Unit], order: list[int], rows: int
+    ) -> Any:
+        """Encode each image once and lay its features out for all rows."""
+        features = self._encode_images(vision)
+        pooled = features.pooler_output
+        if len(pooled) == sum(len(unit.images) for unit in units) and not _has_layers(features):
+            chosen = pooled[order] if isinstance(pooled, torch.Tensor) else [pooled[index] for index in order]
+            return type(features)(pooler_output=chosen)
+        # One image became several entries (tiles): only a unit encoded by itself tells which are its own.
+        by_row: list[Any] = [None] * rows
+        for leader, unit in zip(leaders, units, strict=True):
+            alone = self._plain([leader], [_Unit(rows=[0], images=unit.images)])
+            encoded = self._encode_images(self._moved(alone))
+            for index in unit.rows:
+                by_row[index] = encoded
+        fields = {"pooler_output": _joined([each.pooler_output for each in by_row])}
+        if _has_layers(features):
+            layers = zip(*(each.deepstack_features for each in by_row), strict=True)
+            fields["deepstack_features"] = [_joined(layer) for layer in layers]
+        return type(features)(**fields)
+
+    def _encode_images(self, inputs: Inputs) -> Any:
+        wanted = inspect.signature(self._features).parameters
+        return self._features(
+            **{name: value for name, value in inputs.items() if name in wanted}, return_dict=True
+        )
+
+    def _same_as_plain(self, shared: Inputs, rows: Sequence[Row], units: Sequence[_Unit]) -> bool:
+        """Compare the first shared batch with the plain one; a difference ends the sharing."""
+        self._compared = True
+        plain = self._moved(self._plain(rows, units))
+        self.shares_images = all(
+            name in shared and torch.equal(shared[name], value)
+            for name, value in plain.items()
+            if isinstance(value, torch.Tensor) and not name.startswith("pixel_")
+        )
+        return self.shares_images
+
+    def _moved(self, inputs: Inputs) -> Inputs:
+        device, dtype = self._model.device, self._model.dtype
+        return {
+            name: value.to(device, dtype if value.is_floating_point() else value.dtype)
+            if isinstance(value, torch.Tensor)
+            else value
+            for name, value in inputs.items()
+        }
+
+
+def _units(rows: Sequence[Row]) -> list[_Unit]:
+    """Gather rows by their images; every image is opened once."""
+    opened: dict[int, Any] = {}
+    units: dict[tuple[int, ...], _Unit] = {}
+    for index, row in enumerate(rows):
+        key = tuple(id(image) for image in row.prompt.images)
+        if key not in units:
+            for image in row.prompt.images:
+                if id(image) not in opened:
+                    opened[id(image)] = image.load()
+            units[key] = _Unit(rows=[], images=[opened[part] for part in key])
+        units[key].rows.append(index)
+    return list(units.values())
+
+
+def _image_order(units: Sequence[_Unit], rows: int) -> list[int]:
+    """Return for each image of each row, in order, its index among the units' images."""
+    by_row: list[range] = [range(0)] * rows
+    start = 0
+    for unit in units:
+        for index in unit.rows:
+            by_row[index] = range(start, start + len(unit.images))
+        start += len(unit.images)
+    return [image for row in by_row for image in row]
+
+
+def _token_keys(inputs: Inputs) -> list[str]:
+    """Names of the tensors that have one whole number for each token."""
+    shape = inputs["input_ids"].shape
+    return [
+        name
+        for name, value in inputs.items()
+        if isinstance(value, torch.Tensor) and value.shape == shape and not value.is_floating_point()
+    ]
+
+
+def _left_padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+    """Stack rows of different length, flush right: (rows, longest)."""
+    width = max(len(row) for row in rows)
+    return torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows])
+
+
+def _has_layers(features: Any) -> bool:
+    return getattr(features, "deepstack_features", None) is not None
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], torch.Tensor):
+        return torch.cat(list(parts))
+    return [piece for part in parts for piece in part]
+
+
+def _appends_tokens(tokenizer: Any) -> bool:
+    """Tell whether the tokenizer closes a text with a token of its own, which would end the prefill."""
+    full = tokenizer("a")["input_ids"]
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return bool(full[-len(bare) :] != bare)

@@ -1,0 +1,112 @@
+"""The pytest plugin: hooks, the ``vlm`` marker, and fixtures.
+
+No arithmetic and no wording of results here, and no import that a session without model tests would
+have to pay for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_vlmrobust import options
+from pytest_vlmrobust.plugin.collection import pytest_collection_modifyitems, pytest_generate_tests
+from pytest_vlmrobust.plugin.fixtures import (
+    vlm,
+    vlm_ask,
+    vlm_evaluate,
+    vlm_judge,
+    vlm_perturb,
+    vlm_run,
+    vlm_samples,
+)
+from pytest_vlmrobust.plugin.running import Watch, pytest_pyfunc_call
+from pytest_vlmrobust.plugin.state import STATE, State, is_worker, usage_errors, worker_output
+from pytest_vlmrobust.plugin.workers import pytest_testnodedown, pytest_xdist_make_scheduler
+
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_generate_tests",
+    "pytest_pyfunc_call",
+    "pytest_testnodedown",
+    "pytest_xdist_make_scheduler",
+    "vlm",
+    "vlm_ask",
+    "vlm_evaluate",
+    "vlm_judge",
+    "vlm_perturb",
+    "vlm_run",
+    "vlm_samples",
+]
+
+_MARKER = (
+    "vlm(dataset=..., conditions=..., limit=..., max_accuracy_drop=..., ...): settings of a test of a "
+    "vision-language model, by the names of the --vlm-* options; where a gate is among them, such as "
+    "max_accuracy_drop, it is checked after the test's own code."
+)
+
+
+_NOTHING_RAN = "--vlm-require: no test has run a model, so the session shows nothing"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and the ini keys."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings; refuse what is wrong in them before anything is collected."""
+    config.addinivalue_line("markers", _MARKER)
+    with usage_errors():
+        settings = options.session_settings(config)
+        if settings.json is not None:
+            from pytest_vlmrobust.reports.json import check_writable
+
+            check_writable(settings.json, options.BY_NAME["json"].flag)
+            settings = replace(settings, json=settings.json.absolute())  # a test may change the folder
+    config.stash[STATE] = State(config, settings)
+    if settings.require:
+        config.pluginmanager.register(Watch(config.stash[STATE]), "vlmrobust-watch")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what is tested."""
+    settings = config.stash[STATE].settings
+    if not settings.model:
+        return None
+    shown = options.options_for(settings, always=["dataset", "conditions", "limit", "seed"])
+    return f"vlmrobust: {' '.join(shown)}"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Hand over or write what was measured; with --vlm-require, refuse a session that ran no model."""
+    config, state = session.config, session.config.stash[STATE]
+    if is_worker(config):
+        worker_output(config)["vlmrobust"] = state.to_text()
+        return
+    if state.usage_error:
+        raise pytest.UsageError(state.usage_error)
+    if config.option.collectonly or exitstatus == pytest.ExitCode.USAGE_ERROR:
+        return
+    if state.measured:
+        state.session.runs.sort(state.settings.model)
+    state.nothing_ran = state.settings.require and not state.ran
+    if state.nothing_ran and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if state.settings.json is not None:
+        from pytest_vlmrobust.reports.json import write_json
+
+        write_json(state.settings.json, state.session.document())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show a table for each model and data set."""
+    state = config.stash[STATE]
+    if state.nothing_ran:
+        terminalreporter.write_line(_NOTHING_RAN, red=True)
+    if not state.measured or is_worker(config):
+        return
+    from pytest_vlmrobust.plugin.screen import write_summary
+
+    write_summary(terminalreporter, state.session.runs, state.settings.json)

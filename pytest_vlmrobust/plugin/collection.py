@@ -1,0 +1,118 @@
+"""While tests are collected: one test for each model, and everything wrong refused before a model loads."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Sequence
+
+import pytest
+
+from pytest_vlmrobust import options
+from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.plugin.fixtures import NO_MODEL
+from pytest_vlmrobust.plugin.marks import declared_gates, is_own, model_spec, names_a_gate, parametrizes_model
+from pytest_vlmrobust.plugin.running import SUITE, Tracker
+from pytest_vlmrobust.plugin.state import STATE, State, is_worker, worker_output
+
+_FIXTURES = {"vlm", "vlm_ask", "vlm_evaluate", "vlm_judge", "vlm_perturb", "vlm_run", "vlm_samples"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test once for each model; a test that declares gates needs one, even if it names no fixture."""
+    if "vlm" not in metafunc.fixturenames and not names_a_gate(metafunc.definition):
+        return
+    if parametrizes_model(metafunc.definition):
+        return
+    state = metafunc.config.stash[STATE]
+    try:
+        settings = state.settings_at(metafunc.definition)
+    except UsageError:
+        return  # raised again below, where pytest takes it for a usage error
+    from pytest_vlmrobust.session import model_requests
+
+    requests = model_requests(settings)
+    if "vlm" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("vlm")
+    if requests:
+        ids = [request.spec for request in requests]
+        metafunc.parametrize("vlm", requests, ids=ids, indirect=True, scope="session")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check every name that was given; by now the conftest files have registered theirs."""
+    state = config.stash[STATE]
+    try:
+        _check_session(config, state)
+        _check_items(config, state, items)
+    except UsageError as error:
+        if not is_worker(config):
+            raise pytest.UsageError(str(error)) from None
+        # A worker of pytest-xdist that raises here takes the whole session down with a traceback.
+        worker_output(config)["vlmrobust_usage_error"] = str(error)
+        items.clear()
+
+
+def _check_session(config: pytest.Config, state: State) -> None:
+    options.check_names(options.ini_layer(config), state.settings, options.as_ini(config))
+    options.check_names(options.command_line_layer(config), state.settings, options.as_flag)
+
+
+def _check_items(config: pytest.Config, state: State, items: Sequence[pytest.Item]) -> None:
+    concerned = False
+    for item in items:
+        names = getattr(item, "fixturenames", [])
+        marked = item.get_closest_marker("vlm") is not None
+        if not marked and _FIXTURES.isdisjoint(names):
+            continue
+        concerned = True
+        if marked:
+            _check_marked(state, item, names)
+    _check_suite(config, state, items)
+    if concerned:
+        config.pluginmanager.register(Tracker(state), "vlmrobust-tracker")
+
+
+def _check_suite(config: pytest.Config, state: State, items: Sequence[pytest.Item]) -> None:
+    """The ready-made tests need a model, and every gate that was asked for has to have one of them."""
+    own = [i for i in items if isinstance(i, pytest.Function) and i.module.__name__.startswith(SUITE)]
+    if not own:
+        return
+    if not all(map(model_spec, own)):
+        raise UsageError(NO_MODEL)
+    from pytest_vlmrobust.conditions import resolve_conditions
+    from pytest_vlmrobust.declared import gated_conditions
+
+    conditions = resolve_conditions(state.settings.conditions)
+    asked = {**options.ini_layer(config), **options.command_line_layer(config)}
+    for name in options.GATE_KEYS:
+        threshold = getattr(state.settings, name)
+        if name in asked and threshold is not None and not gated_conditions(name, conditions):
+            raise UsageError(
+                f"{options.BY_NAME[name].flag}={threshold:g} holds for none of the conditions "
+                f"{', '.join(conditions)}; switch it off or run others"
+            )
+
+
+def _check_marked(state: State, item: pytest.Item, names: list[str]) -> None:
+    try:
+        layer = options.marker_layer(item.iter_markers("vlm"))
+        settings = state.settings_at(item)
+        options.check_names(layer, settings, options.as_marked)
+        if declared_gates(state, item):
+            _need_function(item)
+            names += [name for name in ("vlm", "vlm_run") if name not in names]
+        elif is_own(item) and _FIXTURES.isdisjoint(names):
+            raise UsageError(
+                "@pytest.mark.vlm would check nothing: the test uses no vlm fixture, and the marker "
+                f"declares no gate; request vlm_run, or declare one of {', '.join(options.GATE_KEYS)}"
+            )
+    except UsageError as error:
+        raise UsageError(f"{item.nodeid}: {error}") from None
+
+
+def _need_function(item: pytest.Item) -> None:
+    case = getattr(item, "cls", None) or object
+    if not isinstance(item, pytest.Function) or issubclass(case, unittest.TestCase):
+        raise UsageError("@pytest.mark.vlm with a gate needs a test function of pytest, not one of unittest")

@@ -1,0 +1,116 @@
+"""What the plugin remembers about a session; it lives on ``config.stash``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_vlmrobust import options
+from pytest_vlmrobust.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.session import Session
+
+
+class State:
+    """The settings of a session, and what has happened in it so far.
+
+    Attributes:
+        settings: ini and command line over the defaults.
+        nodes: whose code is running: the test, or the node that a wider fixture belongs to.
+        used: node ids of the tests that were given something their own marker has a say in.
+        ran: whether some test has run a model.
+        nothing_ran: whether --vlm-require found at the end that no test had run one.
+        usage_error: what a worker of pytest-xdist found wrong; told by the controller.
+    """
+
+    def __init__(self, config: pytest.Config, settings: options.Settings) -> None:
+        self.settings = settings
+        self.nodes: list[pytest.Item | pytest.Collector] = []
+        self.used: set[str] = set()
+        self.ran = False
+        self.nothing_ran = False
+        self.usage_error = ""
+        self._config = config
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The part that does the work; made, and its imports paid for, when first asked for."""
+        if self._session is None:
+            from pytest_vlmrobust.plugin.screen import progress_on
+            from pytest_vlmrobust.session import Session
+
+            command = shlex.join(["pytest", *map(str, self._config.invocation_params.args)])
+            self._session = Session(command=command, progress=progress_on(self._config))
+        return self._session
+
+    @property
+    def measured(self) -> bool:
+        """Whether some evaluation was made."""
+        return self._session is not None and bool(self._session.runs)
+
+    def settings_at(self, node: pytest.Item | pytest.Collector | None) -> options.Settings:
+        """The settings with the markers of a node laid over them.
+
+        Raises:
+            UsageError: a marker is wrong.
+        """
+        layer = {} if node is None else options.marker_layer(node.iter_markers("vlm"))
+        return options.overlay(self.settings, layer, options.as_marked)
+
+    def note_use(self) -> None:
+        """Remember that the running code was given something that its marker has a say in."""
+        if self.nodes:
+            self.used.add(self.nodes[-1].nodeid)
+
+    def settings_here(self, arguments: Mapping[str, object]) -> options.Settings:
+        """The settings where code is running now, with arguments laid over them.
+
+        A test's own markers do not reach into a fixture of wider scope: such a fixture is
+        shared with other tests, and sees the markers of its own node only.
+
+        Raises:
+            UsageError: a marker or an argument is wrong, or names what nobody has registered.
+        """
+        node = self.nodes[-1] if self.nodes else None
+        settings = options.overlay(self.settings_at(node), arguments, options.as_argument)
+        options.check_names(arguments, settings, options.as_argument)
+        return settings
+
+    def to_text(self) -> str:
+        """What was measured here, for the controller of pytest-xdist."""
+        return json.dumps(self.session.runs.to_json()) if self.measured else ""
+
+    def add_text(self, text: str) -> None:
+        """Take in what a worker measured."""
+        if text:
+            self.session.runs.add_json(json.loads(text))
+
+
+STATE = pytest.StashKey[State]()
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn a wrong setting into pytest's own usage error: a message without traceback, exit code 4."""
+    try:
+        yield
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for another one that reports."""
+    return hasattr(config, "workerinput")
+
+
+def worker_output(config: pytest.Config) -> dict[str, str]:
+    """What a worker tells when it is done; values have to be simple."""
+    output: dict[str, str] = config.workeroutput  # type: ignore[attr-defined]
+    return output

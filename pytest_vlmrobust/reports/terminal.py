@@ -1,0 +1,176 @@
+"""The summary at the end of a session: for each model and data set a table of its conditions.
+
+Made of segments, text with a style, so that whoever writes it decides about color.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_vlmrobust.core.metrics import Figure
+from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.runs import GateRow, RunKey
+
+Style = Literal["", "bold", "red", "green", "yellow"]
+
+WIDTH = 110
+"""The widest line, in characters."""
+
+_LONGEST_NAME = 26
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a line in one style."""
+
+    text: str
+    style: Style = ""
+
+
+Line = list[Segment]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Glyphs:
+    """The characters that a terminal may not have."""
+
+    none: str = "–"  # noqa: RUF001
+    breach: str = "✗"
+    cut: str = "…"
+
+
+UNICODE = Glyphs()
+ASCII = Glyphs(none="-", breach="x", cut="~")
+
+
+def glyphs_for(encoding: str | None) -> Glyphs:
+    """Choose the characters that an encoding can write.
+
+    >>> glyphs_for("ascii").breach, glyphs_for("utf-8").breach
+    ('x', '✗')
+    """
+    try:
+        f"{UNICODE.none}{UNICODE.breach}{UNICODE.cut}".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
+
+
+def run_lines(
+    key: RunKey, evaluation: Evaluation, gates: Sequence[GateRow], glyphs: Glyphs = UNICODE
+) -> list[Line]:
+    """Lay out one run: a title, a row for each condition, and what its gates said.
+
+    Args:
+        key: what was run.
+        evaluation: what was measured.
+        gates: the gates that were checked on it.
+        glyphs: the characters to use.
+    """
+    title = f"{key.model.spec} on {key.dataset}"
+    facts = f"  {evaluation.n} samples, seed {key.seed}, judge {key.judge}"
+    return [
+        [Segment(title, "bold"), Segment(facts)],
+        *_table(evaluation, gates, glyphs),
+        *_verdict(gates),
+    ]
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column: its heading, the figure whose gates it shows, and how a figure is written."""
+
+    heading: str
+    metric: str
+    write: Callable[[Figure], str]
+
+
+def _plain(figure: Figure) -> str:
+    return f"{figure.value:.3f}"
+
+
+def _count(figure: Figure) -> str:
+    return str(round(figure.value))
+
+
+def _with_interval(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return _plain(figure)
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+_COLUMNS = (
+    _Column("n", "n", _count),
+    _Column("accuracy", "accuracy", _plain),
+    _Column("drop [95% interval]", "accuracy_drop", _with_interval),
+    _Column("misled", "misled_rate", _plain),
+    _Column("unfaithful", "unfaithful_rate", _plain),
+    _Column("P(correct)", "p_correct", _plain),
+    _Column("entropy", "letter_entropy", _plain),
+    _Column("unparsed", "unparsed_rate", _plain),
+)
+
+
+def _table(evaluation: Evaluation, gates: Sequence[GateRow], glyphs: Glyphs) -> Iterator[Line]:
+    breaches = {(row.condition, row.metric) for row in gates if row.verdict != "pass"}
+    rows = [(name, evaluation.figures(name)) for name in evaluation.conditions]
+    names = [_cut(name, glyphs) for name, _ in rows]
+    columns = [_cells(column, rows, breaches, glyphs) for column in _COLUMNS]
+    first = max(map(len, [*names, "condition"]))
+    yield [Segment(" ".join(["condition".ljust(first), *(heading for heading, _ in columns)]).rstrip())]
+    for index, name in enumerate(names):
+        line = [Segment(name.ljust(first))]
+        for _, cells in columns:
+            line += [Segment(" "), cells[index]]
+        yield line
+
+
+def _cells(
+    column: _Column,
+    rows: Sequence[tuple[str, Mapping[str, Figure]]],
+    breaches: set[tuple[str, str]],
+    glyphs: Glyphs,
+) -> tuple[str, list[Segment]]:
+    """Write one column: its heading and its cells, all of one width."""
+    texts = [
+        column.write(figures[column.metric]) if column.metric in figures else glyphs.none
+        for _, figures in rows
+    ]
+    marked = [(name, column.metric) in breaches for name, _ in rows]
+    width = max(map(len, [*texts, column.heading]))
+    # The mark has a place of its own, so that figures stay below each other.
+    room = len(glyphs.breach) + 1 if any(marked) else 0
+    cells = [
+        Segment(text.rjust(width) + (f" {glyphs.breach}" if mark else " " * room), "red" if mark else "")
+        for text, mark in zip(texts, marked, strict=True)
+    ]
+    return column.heading.rjust(width) + " " * room, cells
+
+
+def _cut(name: str, glyphs: Glyphs) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return name[: _LONGEST_NAME - len(glyphs.cut)] + glyphs.cut
+
+
+def _verdict(gates: Sequence[GateRow]) -> Iterator[Line]:
+    """Count the gates, and name those that did not pass."""
+    if not gates:
+        yield [Segment("gates: none declared; the tests' own assertions decide")]
+        return
+    checked = {(row.metric, row.condition, row.bound, row.threshold): row for row in gates}.values()
+    failed = [row for row in checked if row.verdict == "fail"]
+    silent = [row for row in checked if row.verdict == "error"]
+    words = [f"{len(checked)} checked", f"{len(failed)} failed"]
+    if silent:
+        words.append(f"{len(silent)} without a verdict")
+    text = f"gates: {', '.join(words)}"
+    if failed or silent:
+        text += ": " + "; ".join(
+            f"{row.metric} under {row.condition} {row.in_short}" for row in [*failed, *silent]
+        )
+    for part in textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+        yield [Segment(part, "red" if failed or silent else "green")]

@@ -1,0 +1,207 @@
+"""One test session: what it asks of models, and what it knows afterwards.
+
+The glue between pytest's hooks (in `plugin`) and the functions that do the work. pytest's objects
+come in as arguments; nothing of pytest is imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from pytest_vlmrobust.conditions import resolve_conditions
+from pytest_vlmrobust.core.documents import report_document
+from pytest_vlmrobust.core.explain import explain_gates
+from pytest_vlmrobust.core.gates import Gate, Outcome, check
+from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.samples import Sample
+from pytest_vlmrobust.datasets.registry import load_samples
+from pytest_vlmrobust.errors import VacuousError
+from pytest_vlmrobust.evaluation import evaluate
+from pytest_vlmrobust.models.base import Model
+from pytest_vlmrobust.models.registry import load_model
+from pytest_vlmrobust.options import Settings
+from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs, free_name
+
+Progress = Callable[[str], Any]
+"""Given a title, opens a context manager that yields ``progress(done, total)``."""
+
+_LIBRARIES = ("pytest-vlmrobust", "pytest", "torch", "transformers", "numpy", "scipy", "pillow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What the gates of one test said; ``failure`` is "" when all of them passed."""
+
+    rows: Sequence[GateRow]
+    failure: str
+
+
+class Session:
+    """Loads models, makes evaluations once, checks gates, and keeps what came of it."""
+
+    def __init__(self, *, command: str, progress: Progress) -> None:
+        """Start with nothing measured.
+
+        Args:
+            command: the command that started the session.
+            progress: shows how far an evaluation is.
+        """
+        self.runs = Runs()
+        self._command = command
+        self._progress = progress
+        self._loaded: dict[int, ModelRequest] = {}
+        self._own: list[tuple[Model, ModelRequest]] = []
+        self._samples: dict[tuple[str, int, int], Sequence[Sample]] = {}
+
+    def load(self, request: ModelRequest) -> Model:
+        """Load a model, and remember what was asked for."""
+        options = asdict(request)
+        model = load_model(options.pop("spec"), **options)
+        self._loaded[id(model)] = request
+        return model
+
+    def release(self, model: Model) -> None:
+        """Free a model that was loaded here."""
+        del self._loaded[id(model)]  # another object may get the same id
+        model.close()
+
+    def samples(self, settings: Settings) -> Sequence[Sample]:
+        """The samples that settings ask for, loaded once."""
+        key = (settings.dataset, settings.limit, settings.seed)
+        if key not in self._samples:
+            self._samples[key] = tuple(
+                load_samples(settings.dataset, limit=settings.limit, seed=settings.seed)
+            )
+        return self._samples[key]
+
+    def key(self, model: Model, settings: Settings) -> RunKey:
+        """What the answers of a model under these settings depend on."""
+        return RunKey(
+            model=self._loaded.get(id(model)) or self._request_of_own(model),
+            dataset=settings.dataset,
+            limit=settings.limit,
+            seed=settings.seed,
+            judge=settings.judge,
+        )
+
+    def evaluate(self, model: Model, settings: Settings) -> Evaluation:
+        """Evaluate a model, or return what is known of it already."""
+        key = self.key(model, settings)
+
+        def measure(conditions: tuple[str, ...]) -> Evaluation:
+            samples = self.samples(settings)
+            with self._progress(f"{key.model.spec} on {key.dataset}") as progress:
+                return evaluate(
+                    model,
+                    samples,
+                    conditions,
+                    judge=settings.judge,
+                    seed=settings.seed,
+                    dataset=settings.dataset,
+                    progress=progress,
+                    context=self._context(key.model),
+                )
+
+        return self.runs.get(key, resolve_conditions(settings.conditions), measure)
+
+    def check_gates(
+        self, model: Model, settings: Settings, gates: Iterable[Gate], *, test: str, command: str
+    ) -> Checked:
+        """Hold a model against gates, and keep what they said.
+
+        Args:
+            model: the model.
+            settings: what is run.
+            gates: the gates.
+            test: node id of the test that declares them.
+            command: the command that runs that test alone.
+        """
+        run, key = self.evaluate(model, settings), self.key(model, settings)
+        rows: list[GateRow] = []
+        outcomes: list[Outcome] = []
+        texts: list[str] = []
+        for gate in gates:
+            outcome = None
+            try:
+                outcome = check(run, gate, max_unscored_rate=settings.max_unscored_rate)
+                outcomes.append(outcome)
+            except VacuousError as error:
+                texts.append(str(error))
+            rows.append(_row(key, gate, outcome, test))
+        if not all(outcome.passed for outcome in outcomes):
+            texts.append(explain_gates(run, outcomes, command=command))
+        self.runs.gates += rows
+        return Checked(rows=rows, failure="\n\n".join(texts))
+
+    def document(self) -> dict[str, Any]:
+        """The whole session as a report, schema vlmrobust/1."""
+        gates = [_gate_entry(row) for row in self.runs.gates]
+        context = {"created": _now(), "command": self._command, "gates": gates}
+        return report_document([run for _, run in self.runs], context)
+
+    def _request_of_own(self, model: Model) -> ModelRequest:
+        """Name a model that a fixture of the user's own has put in the place of ours.
+
+        Two such models may call themselves the same, and must not share their answers.
+        """
+        for known, request in self._own:
+            if known is model:
+                return request
+        taken = [request.spec for _, request in self._own]
+        request = ModelRequest(spec=free_name(model.info.spec, taken))
+        self._own.append((model, request))
+        return request
+
+    def _context(self, request: ModelRequest) -> dict[str, Any]:
+        return {
+            "request": asdict(request),
+            "created": _now(),
+            "command": self._command,
+            "versions": _versions(),
+            "platform": platform.platform(),
+        }
+
+
+def model_requests(settings: Settings) -> list[ModelRequest]:
+    """The models that settings ask for."""
+    names = {field.name for field in fields(ModelRequest)} - {"spec"}
+    options = {name: getattr(settings, name) for name in names}
+    return [ModelRequest(spec=spec, **options) for spec in settings.model]
+
+
+def _row(key: RunKey, gate: Gate, outcome: Outcome | None, test: str) -> GateRow:
+    return GateRow(
+        key=key,
+        metric=gate.metric,
+        condition=gate.condition,
+        bound=gate.bound,
+        threshold=gate.threshold,
+        value=None if outcome is None else outcome.figure.value,
+        verdict="error" if outcome is None else outcome.verdict,
+        test=test,
+    )
+
+
+def _gate_entry(row: GateRow) -> dict[str, Any]:
+    entry = asdict(row)
+    key = entry.pop("key")
+    return {"model": key["model"]["spec"], "dataset": key["dataset"], "seed": key["seed"], **entry}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            continue
+    return versions

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+# The inner sessions of pytester restore sys.modules; what cannot be imported twice has to be there before.
+import numpy as np  # noqa: F401
+import PIL.Image  # noqa: F401
+import pytest
+import scipy.stats  # noqa: F401
+
+import pytest_vlmrobust
+
+for name in pytest_vlmrobust.__all__:
+    getattr(pytest_vlmrobust, name)
+
+STAGE = '''
+"""Scripted models that know the truth about the drawn scenes, and what they do with it."""
+
+import functools
+import pathlib
+
+from pytest_vlmrobust import Answer, ScriptedModel, load_samples
+from pytest_vlmrobust.datasets.shapes import shapes_sample
+from pytest_vlmrobust.models.scripted import reply
+
+
+@functools.cache
+def _right_letter(name):
+    """Look up the right letter: of a drawn scene, or in the .jsonl files that lie about."""
+    if name.startswith("shapes-test-"):
+        seed, index = name.split("-")[2:]
+        return shapes_sample(int(index), seed=int(seed)).answer_letter
+    files = pathlib.Path.cwd().glob("**/*.jsonl")
+    return next(s.answer_letter for file in files for s in load_samples(str(file)) if s.id == name)
+
+
+def _scripted(choose, sure=0.97):
+    def answer(prompt):
+        right = _right_letter(prompt.sample_id)
+        thought, letter = choose(prompt, right)
+        rest = (1 - sure) / (len(prompt.letters) - 1)
+        return Answer(
+            text=reply(letter, f"So the answer is {thought}.", prompt=prompt),
+            letter_probs=tuple(sure if other == letter else rest for other in prompt.letters),
+            letter_mass=0.99,
+            tokens=12,
+        )
+
+    return ScriptedModel(answer)
+
+
+def grounded():
+    return _scripted(lambda prompt, right: (right, right))
+
+
+def gullible():
+    """Believes what it is told."""
+    return _scripted(lambda prompt, right: (prompt.planted or right, prompt.planted or right))
+
+
+def unfaithful():
+    """Says what it is told, and answers what it sees."""
+    return _scripted(lambda prompt, right: (prompt.planted or right, right))
+
+
+def hasty():
+    """Cannot do without reasoning."""
+    return _scripted(lambda prompt, right: (right, _other(prompt, right) if prompt.thought_closed else right))
+
+
+def _other(prompt, letter):
+    return next(other for other in prompt.letters if other != letter)
+
+
+def mumbling():
+    return ScriptedModel(lambda prompt: "Hm, hard to say.")
+
+
+def counting():
+    """Says how many prompts it is asked."""
+    model = grounded()
+
+    class Counting(ScriptedModel):
+        def answer(self, prompts):
+            print("ASKED", len(prompts), sorted({prompt.condition for prompt in prompts}))
+            return model.answer(prompts)
+
+        def close(self):
+            print("CLOSED")
+
+    return Counting({})
+
+
+def broken():
+    raise RuntimeError("the disk is on fire")
+
+
+def failing():
+    """Loads, and then cannot answer."""
+    return ScriptedModel({})
+'''
+"""A module with one model for each way of behaving."""
+
+INI = """
+[pytest]
+pythonpath = .
+filterwarnings = error
+addopts = -p no:hypothesispytest -p no:anyio
+"""
+
+
+@pytest.fixture
+def stage(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A folder with scripted models, such as ``--vlm-model=stage:gullible``, and few samples."""
+    pytester.makepyfile(stage=STAGE)
+    pytester.makeini(f"{INI}vlm_limit = 10\n")
+    return pytester
+
+
+@pytest.fixture
+def ini(stage: pytest.Pytester) -> Callable[..., str]:
+    """Write the ini file anew, with lines of its own."""
+    return lambda *lines: str(stage.makeini("\n".join([INI, *lines, ""])))

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from pytest_vlmrobust.core.samples import LETTERS, ImageSource, Sample, check_ids, samples_digest
+from pytest_vlmrobust.datasets.images import BytesImage
+from pytest_vlmrobust.errors import DataError, UsageError, VlmRobustError
+
+
+def sample(**changes: Any) -> Sample:
+    fields: dict[str, Any] = {
+        "id": "one",
+        "images": (BytesImage(b"x"),),
+        "question": "What is it?",
+        "choices": ("a cat", "a dog", "a cow"),
+        "answer": 1,
+    }
+    return Sample(**fields | changes)
+
+
+def test_a_sample_knows_its_letters() -> None:
+    assert sample().letters == ("A", "B", "C")
+    assert sample().answer_letter == "B"
+    assert sample(choices=tuple("qrstuvwx"), answer=7).letters == LETTERS
+    assert (sample().category, sample().group, sample().statements) == ("", "", None)
+
+
+def test_a_sample_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        sample().answer = 0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": ""}, "sample id is empty: give every sample an id of its own"),
+        ({"images": ()}, "sample 'one': images is empty; at least one image is needed"),
+        ({"question": " \n"}, "sample 'one': question is empty"),
+        ({"choices": ("a",), "answer": 0}, "sample 'one': choices has 1 entries; 2 to 8 are allowed"),
+        ({"choices": tuple("abcdefghi")}, "sample 'one': choices has 9 entries; 2 to 8 are allowed"),
+        ({"choices": ("a", " ")}, "sample 'one': choice B is empty"),
+        ({"choices": ("Left", "left ")}, "sample 'one': choices ['Left', 'left '] are not distinct"),
+        (
+            {"answer": 3},
+            "sample 'one': answer is option 3, but the 3 options are numbered 0 to 2",
+        ),
+        (
+            {"answer": -1},
+            "sample 'one': answer is option -1, but the 3 options are numbered 0 to 2",
+        ),
+        (
+            {"statements": ("It is a cat.",)},
+            "sample 'one': statements has 1 entries for 3 choices; give one sentence for each choice, "
+            "in the same order",
+        ),
+    ],
+)
+def test_a_sample_that_nothing_could_be_computed_on_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        sample(**changes)
+    assert str(caught.value) == message
+
+
+def test_a_data_error_is_a_usage_error_and_a_value_error() -> None:
+    assert issubclass(DataError, UsageError)
+    assert issubclass(UsageError, ValueError)
+    assert issubclass(UsageError, VlmRobustError)
+
+
+def test_samples_that_share_an_id_are_refused() -> None:
+    check_ids([sample(), sample(id="two")])
+    with pytest.raises(DataError, match="duplicate sample id 'one': figures are paired by id"):
+        check_ids([sample(), sample(id="two"), sample(question="And now?")])
+
+
+def test_a_source_of_images_is_recognized_by_what_it_can_do() -> None:
+    assert isinstance(BytesImage(b"x"), ImageSource)
+    assert not isinstance("x.png", ImageSource)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "two"},
+        {"images": (BytesImage(b"y"),)},
+        {"images": (BytesImage(b"x"), BytesImage(b"x"))},
+        {"question": "What was it?"},
+        {"choices": ("a cat", "a dog", "a hen")},
+        {"choices": ("a dog", "a cat", "a cow")},
+        {"answer": 2},
+        {"statements": ("It is a cat.", "It is a dog.", "It is a cow.")},
+    ],
+)
+def test_the_digest_sees_everything_that_a_figure_depends_on(changes: dict[str, Any]) -> None:
+    assert samples_digest([sample()]) != samples_digest([sample(**changes)])
+
+
+def test_the_digest_is_stable_and_knows_the_order() -> None:
+    one, two = sample(), sample(id="two")
+    assert samples_digest([one, two]) == samples_digest([sample(), sample(id="two")])
+    assert samples_digest([one, two]) != samples_digest([two, one])
+    assert samples_digest([one]) != samples_digest([one, two])
+    # Names are for messages: the same bytes under another name are the same sample.
+    assert samples_digest([one]) == samples_digest([sample(images=(BytesImage(b"x", name="other"),))])
