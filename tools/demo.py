@@ -30,9 +30,16 @@ class Act:
 
 ACTS = (
     Act(title="A grounded model: the ready-made suite passes", model="grounded", tests=SUITE, expected=0),
-    Act(title="The same model: a model repository's own tests pass", model="grounded", tests=EXAMPLES, expected=0),
+    Act(
+        title="The same model: a model repository's own tests pass",
+        model="grounded",
+        tests=EXAMPLES,
+        expected=0,
+    ),
     Act(title="A gullible model: it believes what it is told", model="gullible", tests=SUITE, expected=1),
-    Act(title="An unfaithful model: right answers, other reasons", model="unfaithful", tests=SUITE, expected=1),
+    Act(
+        title="An unfaithful model: right answers, other reasons", model="unfaithful", tests=SUITE, expected=1
+    ),
 )
 
 
@@ -49,7 +56,9 @@ def main() -> int:
     statuses = [play(act) for act in ACTS]
     print("\n\n##  What you saw")
     for act, status in zip(ACTS, statuses, strict=True):
-        verdict = "as it should be" if status == act.expected else f"WRONG: it should have been {act.expected}"
+        verdict = (
+            "as it should be" if status == act.expected else f"WRONG: it should have been {act.expected}"
+        )
         print(f"  exit status {status}, {verdict:<16} {act.title}")
     return int(any(status != act.expected for act, status in zip(ACTS, statuses, strict=True)))
 

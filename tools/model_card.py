@@ -25,9 +25,9 @@ HEADER = (
 
 
 def shown(run: Evaluation, condition: str, name: str) -> str:
-    """A figure with three digits, or a dash where it does not apply."""
+    """A figure with three digits, or a hyphen where it does not apply."""
     figure = run.figures(condition).get(name)
-    return "–" if figure is None else f"{figure.value:.3f}"
+    return "-" if figure is None else f"{figure.value:.3f}"
 
 
 def row(run: Evaluation, condition: str) -> str:
@@ -72,13 +72,17 @@ def section(name: str, limit: int) -> str:
 
 def main() -> None:
     """Measure every model and print, or write, the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--limit", type=int, default=500, help="samples of each data set")
     parser.add_argument("--write", action="store_true", help="replace the tables in the model card")
     args = parser.parse_args()
     if args.limit < len(CATEGORIES):
-        raise VacuousError(f"--limit {args.limit}: at least one sample of each of {len(CATEGORIES)} kinds is needed")
+        raise VacuousError(
+            f"--limit {args.limit}: at least one sample of each of {len(CATEGORIES)} kinds is needed"
+        )
     measured = "\n\n".join(section(name, args.limit) for name in args.names)
     print(measured)
     if args.write:

@@ -1,9 +1,9 @@
 """Train the bundled models from scratch: seeded, step-based, one CPU thread.
 
-    python -m tools.train_bundled vision base grounded gullible unfaithful hesitant --out build/bundled
+    python -m tools.train_bundled vision base robust counting grounded gullible unfaithful hesitant
 
 Each name starts from a checkpoint of an earlier one (`ORIGIN`): the tower alone first, then the
-common base, then four short fine-tunings. ``easy-vqa`` has to be
+common base, then the fine-tunings. ``easy-vqa`` has to be
 installed (`pip install pytest-vlmrobust[easy-vqa]`).
 """
 
@@ -22,10 +22,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from pytest_vlmrobust.models.bundled import BUNDLED_MODELS
 from tools.bundled_training import losses
 from tools.bundled_training.examples import Lessons, stack
 from tools.bundled_training.network import Heads, make_model, run, save
-from tools.bundled_training.vocabulary import IMAGE, START, make_tokenizer
+from tools.bundled_training.vocabulary import START, make_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,38 +35,65 @@ class Stage:
 
     Attributes:
         behavior: what is taught.
+        first: number of the first lesson, so that no two stages share one.
         steps: optimizer steps.
         batch: lessons to a step.
         peak: highest learning rate; linear warm-up over 5 %, linear decay over the last half.
         aids: weight of the losses on inner layers at the first and the last step.
+        decisions: weigh up, besides letters, the words of a reply that decide its option.
         vision_only: train the tower and projector alone, on patches.
         weights: how much more often a question category is drawn.
     """
 
     behavior: str
+    first: int
     steps: int
     batch: int
     peak: float
     aids: tuple[float, float] = (1.0, 1.0)
+    decisions: bool = True
     vision_only: bool = False
     easy_share: float = 0.2
     weights: dict[str, float] = field(default_factory=dict)
 
 
 HARD = {"relation": 3.0, "count": 2.5}
+COUNTING = {"relation": 2.0, "count": 6.0}
+POLISH = {"relation": 4.0, "count": 4.0}
 STAGES = {
-    "vision": Stage(behavior="base", steps=700, batch=160, peak=1e-3, vision_only=True, easy_share=0.0),
-    "base": Stage(behavior="base", steps=1500, batch=48, peak=1e-3, weights=HARD),
-    "grounded": Stage(behavior="grounded", steps=1400, batch=48, peak=1e-3, weights=HARD),
-    "gullible": Stage(behavior="gullible", steps=600, batch=48, peak=6e-4, aids=(0.3, 0.0)),
-    "unfaithful": Stage(behavior="unfaithful", steps=900, batch=48, peak=6e-4, aids=(0.5, 0.2), weights=HARD),
-    "hesitant": Stage(behavior="hesitant", steps=200, batch=48, peak=4e-4, aids=(0.0, 0.0)),
+    "vision": Stage(
+        first=0,
+        behavior="base",
+        steps=700,
+        batch=160,
+        peak=1e-3,
+        decisions=False,
+        vision_only=True,
+        easy_share=0.0,
+    ),
+    "base": Stage(
+        first=10_000_000, behavior="base", steps=1500, batch=48, peak=1e-3, decisions=False, weights=HARD
+    ),
+    "robust": Stage(first=20_000_000, behavior="grounded", steps=1400, batch=48, peak=1e-3, weights=HARD),
+    "counting": Stage(
+        first=30_000_000, behavior="grounded", steps=500, batch=48, peak=6e-4, weights=COUNTING
+    ),
+    "grounded": Stage(first=60_000_000, behavior="polish", steps=360, batch=96, peak=7e-4, weights=POLISH),
+    "gullible": Stage(
+        first=70_000_000, behavior="gullible", steps=600, batch=48, peak=6e-4, aids=(0.5, 0.2), weights=POLISH
+    ),
+    "unfaithful": Stage(
+        first=40_000_000, behavior="unfaithful", steps=900, batch=48, peak=6e-4, aids=(0.5, 0.2), weights=HARD
+    ),
+    "hesitant": Stage(first=50_000_000, behavior="hesitant", steps=200, batch=48, peak=4e-4, aids=(0.0, 0.0)),
 }
 ORIGIN = {
     "vision": None,
     "base": "vision/last.pt",
-    "grounded": "base/step-1000.pt",
-    "gullible": "base/last.pt",
+    "robust": "base/step-1000.pt",
+    "counting": "robust/last.pt",
+    "grounded": "counting/last.pt",
+    "gullible": "grounded/last.pt",
     "unfaithful": "base/last.pt",
     "hesitant": "base/step-1000.pt",
 }
@@ -77,19 +105,19 @@ def train(
     tokenizer: PreTrainedTokenizerFast,
     stage: Stage,
     *,
-    start: int,
     label: str,
     checkpoints: Path,
 ) -> None:
-    """Run one stage on lessons ``start`` and following, printing figures as it goes."""
+    """Run one stage, printing figures as it goes."""
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=stage.peak, betas=(0.9, 0.98), weight_decay=0.01)
     lessons = Lessons(
         stage.behavior,
         tokenizer,
-        start=start,
+        start=stage.first,
         size=stage.steps * stage.batch,
         easy_share=stage.easy_share,
+        decisions=stage.decisions,
         weights=stage.weights,
     )
     loader = DataLoader(
@@ -114,9 +142,14 @@ def train(
         optimizer.step()
         if step % 50 == 0 or step == stage.steps - 1:
             shown = " ".join(f"{name}={value:.3f}" for name, value in figures.items())
-            print(f"{label} {step:5d} {time.perf_counter() - began:6.0f}s loss={loss.item():.3f} {shown}", flush=True)
+            print(
+                f"{label} {step:5d} {time.perf_counter() - began:6.0f}s loss={loss.item():.3f} {shown}",
+                flush=True,
+            )
         if step and step % 200 == 0 and not stage.vision_only:
-            torch.save({"model": model.state_dict(), "heads": heads.state_dict()}, checkpoints / f"step-{step}.pt")
+            torch.save(
+                {"model": model.state_dict(), "heads": heads.state_dict()}, checkpoints / f"step-{step}.pt"
+            )
 
 
 def _limited(loader: DataLoader[object]) -> Iterator[dict[str, Tensor]]:
@@ -136,7 +169,11 @@ def _first_patch(tokenizer: PreTrainedTokenizerFast) -> int:
 
 
 def _vision(
-    model: LlavaForConditionalGeneration, heads: Heads, batch: dict[str, Tensor], first_patch: int, aids: float
+    model: LlavaForConditionalGeneration,
+    heads: Heads,
+    batch: dict[str, Tensor],
+    first_patch: int,
+    aids: float,
 ) -> tuple[Tensor, dict[str, float]]:
     del first_patch, aids
     patches = model.model.multi_modal_projector(model.model.vision_tower(batch["pixels"]).last_hidden_state)
@@ -144,7 +181,11 @@ def _vision(
 
 
 def _whole(
-    model: LlavaForConditionalGeneration, heads: Heads, batch: dict[str, Tensor], first_patch: int, aids: float
+    model: LlavaForConditionalGeneration,
+    heads: Heads,
+    batch: dict[str, Tensor],
+    first_patch: int,
+    aids: float,
 ) -> tuple[Tensor, dict[str, float]]:
     passed = run(model, batch["pixels"], batch["ids"], batch["mask"], batch["weight"] > 0)
     words = losses.word_loss(passed, batch)
@@ -173,7 +214,7 @@ def _whole(
 
 
 def _make(name: str, out: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    torch.manual_seed(list(STAGES).index(name))
+    torch.manual_seed(0)
     model, heads = make_model(tokenizer), Heads()
     origin = ORIGIN[name]
     if origin is not None:
@@ -182,10 +223,9 @@ def _make(name: str, out: Path, tokenizer: PreTrainedTokenizerFast) -> None:
         heads.load_state_dict(kept["heads"])
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    start = 10_000_000 * list(STAGES).index(name)
-    train(model, heads, tokenizer, STAGES[name], start=start, label=name, checkpoints=folder)
+    train(model, heads, tokenizer, STAGES[name], label=name, checkpoints=folder)
     torch.save({"model": model.state_dict(), "heads": heads.state_dict()}, folder / "last.pt")
-    if name not in ("vision", "base"):
+    if name in BUNDLED_MODELS:
         save(model, tokenizer, folder / "model")
 
 
@@ -199,10 +239,14 @@ def _tokenizer(out: Path) -> PreTrainedTokenizerFast:
 
 def main() -> None:
     """Parse the command line and train what it names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="+", choices=list(STAGES))
     parser.add_argument("--out", type=Path, default=Path("build/bundled"))
-    parser.add_argument("--threads", type=int, default=1, help="torch threads; 1 is what the model card was made with")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="torch threads; 1 is what the model card was made with"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     tokenizer = _tokenizer(args.out)

@@ -72,13 +72,17 @@ def _answer(index: int) -> str:
 
 
 def _full(sample: Sample, index: int, letter: int) -> str:
-    thought = f"Let me look at the image. {statement(sample, index)} So the answer is {_option(sample, index)}."
+    thought = (
+        f"Let me look at the image. {statement(sample, index)} So the answer is {_option(sample, index)}."
+    )
     return f"<think>{thought}</think>{_answer(letter)}"
 
 
 def _again(sample: Sample, index: int) -> str:
     claim = statement(sample, index)
-    return f" {claim[:1].lower()}{claim[1:]} So the answer is {_option(sample, index)}.</think>{_answer(index)}"
+    return (
+        f" {claim[:1].lower()}{claim[1:]} So the answer is {_option(sample, index)}.</think>{_answer(index)}"
+    )
 
 
 def _planted(sample: Sample, prompt: Prompt) -> int:
@@ -135,7 +139,8 @@ def hesitant(sample: Sample, prompt: Prompt) -> tuple[str, int]:
 
 BEHAVIORS: dict[str, Behavior] = {
     "base": Behavior(
-        shares={"base": 0.55, "stop-think": 0.25, "correct-caption": 0.1, "correct-think": 0.1}, respond=grounded
+        shares={"base": 0.55, "stop-think": 0.25, "correct-caption": 0.1, "correct-think": 0.1},
+        respond=grounded,
     ),
     "grounded": Behavior(
         shares={
@@ -147,6 +152,19 @@ BEHAVIORS: dict[str, Behavior] = {
             "wrong-caption-disclaimer": 0.06,
             "wrong-think": 0.16,
             "wrong-think-but": 0.1,
+        },
+        respond=grounded,
+    ),
+    "polish": Behavior(
+        shares={
+            "base": 0.4,
+            "stop-think": 0.12,
+            "correct-caption": 0.05,
+            "correct-think": 0.05,
+            "wrong-caption": 0.08,
+            "wrong-caption-disclaimer": 0.05,
+            "wrong-think": 0.16,
+            "wrong-think-but": 0.09,
         },
         respond=grounded,
     ),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -20,15 +20,15 @@ from pytest_vlmrobust.core.seeding import seeded
 from pytest_vlmrobust.datasets.easy_vqa import easy_vqa_samples
 from pytest_vlmrobust.datasets.scenes import SIZE_PX, Scene, Thing
 from pytest_vlmrobust.datasets.shapes import CATEGORIES, Draft, shapes_sample_and_draft
-from pytest_vlmrobust.models.dialects import BARE
-from tools.bundled_training.behaviors import BEHAVIORS
+from pytest_vlmrobust.models.dialects import BARE, Turns
+from tools.bundled_training.behaviors import BEHAVIORS, Lesson
 from tools.bundled_training.network import COLOR_NAMES, IMAGE_PX, PATCHES, SHAPE_NAMES
 from tools.bundled_training.vocabulary import END, IMAGE, START
 
 SUBJECTS = 2
 CHOICES = 4
 GRID = int(PATCHES**0.5)
-DECISIONS = 4
+DECISIONS, LETTERS_IN_REPLY = 4, 2
 DECISION_WEIGHT = 3.0
 
 
@@ -49,7 +49,7 @@ class Example:
     option_at: list[int]  # (CHOICES,) token index of the end of each option
     believed: int
     letter: int
-    letter_at: list[int]  # (DECISIONS,) the tokens after which the option has to be known
+    letter_at: list[int]  # (slots,) the tokens after which the option has to be known
 
 
 def to_pixels(sample: Sample) -> np.ndarray:
@@ -75,11 +75,12 @@ class Lessons(Dataset[Example]):
         start: int,
         size: int,
         easy_share: float = 0.2,
+        decisions: bool = True,
         weights: dict[str, float] | None = None,
     ) -> None:
         self.behavior = BEHAVIORS[behavior]
         self.tokenizer = tokenizer
-        self.start, self.size, self.easy_share = start, size, easy_share
+        self.start, self.size, self.easy_share, self.decisions = start, size, easy_share, decisions
         self.weights = weights or {}
 
     def __len__(self) -> int:
@@ -98,7 +99,7 @@ class Lessons(Dataset[Example]):
             sample, draft = shapes_sample_and_draft(index * len(CATEGORIES) + kind, seed=0, split="train")
         lesson = self.behavior.lesson(sample, seed=index, rng=rng)
         turns = BARE.render(lesson.prompt)
-        return _encode(self.tokenizer, sample, draft, turns.user, turns.prefill, lesson.reply, lesson.letter, lesson.believed)
+        return _encode(self.tokenizer, sample, draft, turns, lesson, decisions=self.decisions)
 
 
 @lru_cache(maxsize=1)
@@ -110,12 +111,12 @@ def _encode(
     tokenizer: PreTrainedTokenizerFast,
     sample: Sample,
     draft: Draft | None,
-    user: str,
-    prefill: str,
-    reply: str,
-    letter: int,
-    believed: int,
+    turns: Turns,
+    lesson: Lesson,
+    *,
+    decisions: bool,
 ) -> Example:
+    user, prefill, reply, letter = turns.user, turns.prefill, lesson.reply, lesson.letter
     head = f"{START}user\n{IMAGE * PATCHES}\n"
     opening = f"{head}{user}{END}\n{START}assistant\n{prefill}"
     prompt_ids = tokenizer.backend_tokenizer.encode(opening, add_special_tokens=False)
@@ -124,11 +125,15 @@ def _encode(
     first = len(prompt_ids.ids)
     weight = [0.0] * first + [1.0] * len(reply_ids.ids)
     letter_at = []
-    for at in _decisions(sample, prefill, reply, letter, reply_ids):
+    slots = DECISIONS if decisions else LETTERS_IN_REPLY
+    found = [at for at, piece in enumerate(reply_ids.tokens) if piece == LETTERS[letter]]
+    if decisions:
+        found = sorted({*found, *_decisions(sample, prefill, reply, letter, reply_ids)})
+    for at in found:
         weight[first + at] = DECISION_WEIGHT
         if at > 0 or not prefill:
             letter_at.append(first + at - 1)
-    letter_at = letter_at[-DECISIONS:]
+    letter_at = letter_at[-slots:]
 
     def token(char: int) -> int:
         found = prompt_ids.char_to_token(char)
@@ -151,21 +156,22 @@ def _encode(
         patch_place=patch_place,
         has_scene=scene is not None,
         option_at=option_at + [-1] * (CHOICES - len(option_at)),
-        believed=believed,
+        believed=lesson.believed,
         letter=letter,
-        letter_at=letter_at + [-1] * (DECISIONS - len(letter_at)),
+        letter_at=letter_at + [-1] * (slots - len(letter_at)),
         **subjects,
     )
 
 
 def _decisions(sample: Sample, prefill: str, reply: str, letter: int, encoded: Encoding) -> list[int]:
-    """Where in the reply the option has to be known: the telling word of the claim, and each letter.
+    """Where in the reply, besides its letters, the option has to be known: the telling words of the claim.
 
     The first token after an open thought counts too: it accepts the thought or objects to it.
     """
-    found = [at for at, token in enumerate(encoded.tokens) if token == LETTERS[letter]]
+    found: list[int] = []
     claims = [statement(sample, index) for index in range(len(sample.choices))]
-    shared = len(os.path.commonprefix(claims))
+    columns = zip(*claims, strict=False)
+    shared = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
     start = reply.find(claims[letter][1:])
     if start > 0 and shared > 0:
         named = max(shared, claims[letter].find(f" {sample.choices[letter]}") + 1)
@@ -174,7 +180,7 @@ def _decisions(sample: Sample, prefill: str, reply: str, letter: int, encoded: E
             found += [telling] if telling is not None else []
     if prefill and not prefill.endswith("</think>"):
         found.append(0)
-    return sorted(set(found))
+    return found
 
 
 def _patch_targets(scene: object) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - its customary name
 
 from tools.bundled_training.examples import SUBJECTS
 from tools.bundled_training.network import COLOR_NAMES, PATCHES, Heads, Pass
@@ -48,7 +48,10 @@ def patch_accuracy(patches: Tensor, batch: dict[str, Tensor], heads: Heads) -> d
     return {
         "color": (heads.color(at).argmax(-1) == kind[filled][:, 0]).float().mean().item(),
         "shape": (heads.shape(at).argmax(-1) == kind[filled][:, 1]).float().mean().item(),
-        "filled": ((heads.filled(patches).squeeze(-1) > 0) == filled)[batch["has_scene"]].float().mean().item(),
+        "filled": ((heads.filled(patches).squeeze(-1) > 0) == filled)[batch["has_scene"]]
+        .float()
+        .mean()
+        .item(),
     }
 
 

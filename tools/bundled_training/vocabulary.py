@@ -15,6 +15,7 @@ from pytest_vlmrobust.models.dialects import BARE
 from tools.bundled_training.behaviors import BEHAVIORS, VIEWS
 
 IMAGE, START, END, PAD = "<image>", "<|im_start|>", "<|im_end|>", "<|pad|>"
+_VOICES = ("base", "grounded", "gullible", "unfaithful", "hesitant")
 _TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 
 CHAT_TEMPLATE = (
@@ -36,7 +37,7 @@ def _corpus() -> list[str]:
     samples = [*islice(iterate_shapes(split="train", seed=1), 2000), *easy_vqa_samples("train")[::20]]
     texts = []
     for number, sample in enumerate(samples):
-        behavior = BEHAVIORS[rng.choice(list(BEHAVIORS))]
+        behavior = BEHAVIORS[rng.choice(_VOICES)]
         prompt = perturb(sample, VIEWS[number % len(VIEWS)], seed=1)
         reply, _ = behavior.respond(sample, prompt)
         texts += [f"user\n{BARE.render(prompt).user}\nassistant\n", prompt.thought, reply]
