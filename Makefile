@@ -4,13 +4,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint types check coverage wheel table clean
+.PHONY: demo test test-lowest lint types check coverage wheel table clean
 
 demo: $(VENV)/.demo ## The main job on the bundled models: one passes, two fail and say why.
 	@$(BIN)/python tools/demo.py
 
 test: $(VENV)/.test ## The tests of this project.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -20,6 +20,12 @@ types: $(VENV)/.lint
 	$(BIN)/mypy
 
 check: test lint types ## All that has to hold before a change lands.
+
+test-lowest: ## The same with the oldest releases that the package admits, in an environment of its own.
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints.txt --constraint constraints-lowest.txt --editable .[test]
+	$(VENV)-lowest/bin/python -m pytest
 
 coverage: $(VENV)/.test
 	$(BIN)/coverage erase
@@ -35,7 +41,7 @@ table: $(VENV)/.test ## The options table of the README.
 	$(BIN)/python tools/readme_table.py --write
 
 clean:
-	rm -rf $(VENV) dist build .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-lowest dist build .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 # torch first and pinned: a later, unpinned request for it would fetch gigabytes of CUDA packages.
 $(VENV)/.torch: constraints.txt

@@ -39,7 +39,9 @@ def import_ms(module: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="10 rounds in place of 40")
     rounds = 10 if parser.parse_args().quick else 40
     bare, loaded, imports = [], [], []

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -51,6 +50,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     >>> print(unknown_name("condition", "wrong-captoin", ["base", "wrong-caption"]))
     unknown condition 'wrong-captoin': did you mean 'wrong-caption'? Known: base, wrong-caption
     """
+    import difflib  # every session loads this module, few get here
+
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     hint = f" did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
@@ -58,9 +59,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 def gist(error: BaseException) -> str:
-    """Sum up another library's error in one line: its kind, and the first line of its message.
+    r"""Sum up another library's error in one line: its kind, and the first line of its message.
 
-    >>> print(gist(ValueError("no such key\\nlong explanation")))
+    >>> print(gist(ValueError("no such key\nlong explanation")))
     ValueError: no such key
     """
     first = str(error).strip().splitlines()[:1]

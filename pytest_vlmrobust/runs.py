@@ -196,11 +196,19 @@ def _merged(key: RunKey, first: Evaluation, second: Evaluation) -> Evaluation:
         )
     sources = dict.fromkeys(second.conditions, second) | dict.fromkeys(first.conditions, first)
     order = [*first.conditions, *(name for name in second.conditions if name not in first.conditions)]
-    return _rebuilt(first, {name: sources[name] for name in order})
+    failures = [
+        run.provenance["judge_failures"] for run in (first, second) if "judge_failures" in run.provenance
+    ]
+    told = next((failure["first"] for failure in failures if failure["first"]), "")
+    return _rebuilt(
+        first,
+        {name: sources[name] for name in order},
+        judge_failures={"count": sum(failure["count"] for failure in failures), "first": told},
+    )
 
 
-def _rebuilt(template: Evaluation, sources: Mapping[str, Evaluation]) -> Evaluation:
-    """An evaluation with each condition taken from one of several."""
+def _rebuilt(template: Evaluation, sources: Mapping[str, Evaluation], **facts: object) -> Evaluation:
+    """An evaluation with each condition taken from one of several, and some facts about it replaced."""
     described = [
         entry
         for name, source in sources.items()
@@ -208,4 +216,6 @@ def _rebuilt(template: Evaluation, sources: Mapping[str, Evaluation]) -> Evaluat
         if entry["name"] == name
     ]
     records = (record for name, source in sources.items() for record in source.records(name))
-    return Evaluation.from_records(records, provenance={**template.provenance, "conditions": described})
+    return Evaluation.from_records(
+        records, provenance={**template.provenance, "conditions": described, **facts}
+    )

@@ -30,7 +30,7 @@ from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs, free_name
 Progress = Callable[[str], Any]
 """Given a title, opens a context manager that yields ``progress(done, total)``."""
 
-_LIBRARIES = ("pytest-vlmrobust", "pytest", "torch", "transformers", "numpy", "scipy", "pillow")
+_LIBRARIES = ("pytest-vlmrobust", "pytest", "torch", "transformers", "numpy", "pillow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +44,18 @@ class Checked:
 class Session:
     """Loads models, makes evaluations once, checks gates, and keeps what came of it."""
 
-    def __init__(self, *, command: str, progress: Progress) -> None:
+    def __init__(self, *, command: str, progress: Progress, threads: int | None = None) -> None:
         """Start with nothing measured.
 
         Args:
             command: the command that started the session.
             progress: shows how far an evaluation is.
+            threads: CPU threads of a model; by default PyTorch's own choice.
         """
         self.runs = Runs()
         self._command = command
         self._progress = progress
+        self._threads = threads
         self._loaded: dict[int, ModelRequest] = {}
         self._own: list[tuple[Model, ModelRequest]] = []
         self._samples: dict[tuple[str, int, int], Sequence[Sample]] = {}
@@ -61,7 +63,7 @@ class Session:
     def load(self, request: ModelRequest) -> Model:
         """Load a model, and remember what was asked for."""
         options = asdict(request)
-        model = load_model(options.pop("spec"), **options)
+        model = load_model(options.pop("spec"), threads=self._threads, **options)
         self._loaded[id(model)] = request
         return model
 

@@ -142,7 +142,9 @@ def condition(
     'The caption, shouted.'
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"condition name {name!r}: use lower case words joined by hyphens, such as 'wrong-caption'")
+        raise UsageError(
+            f"condition name {name!r}: use lower case words joined by hyphens, such as 'wrong-caption'"
+        )
     if name in _REGISTRY or name in CONDITION_SETS or name == "all":
         raise UsageError(f"condition name {name!r} is already taken: choose another")
     if plants not in (None, "wrong", "right"):

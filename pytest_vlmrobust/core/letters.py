@@ -60,6 +60,7 @@ _WHOLE = re.compile(rf"{_OPEN}{_WORD_BEFORE}{_OPEN}(?P<letter>[a-z]){_CLOSE}[.,:
 _LABEL = re.compile(
     rf"{_OPEN}{_WORD_BEFORE}(?P<open>{_OPEN})(?P<letter>[a-z])(?![\w'])(?!-\w)(?P<close>{_CLOSE})", re.I
 )
+_MARKED_A = re.compile(rf"{_OPEN}A\s*[.:)\]]")  # a label, although texts are compared without articles
 _BOXED = re.compile(r"\\f?boxed\s*\{")
 _CUE = re.compile(
     r"""(?<!wrong\ )(?<!incorrect\ )(?<!false\ )
@@ -140,7 +141,7 @@ class _Reader:
         letter = _WHOLE.match(self.text)
         if letter is not None and self._index(letter["letter"]) < len(self.choices):
             return Reading(choice=self._index(letter["letter"]), span=letter.span("letter"))
-        exact = self.texts.exact(self.text)
+        exact = None if _MARKED_A.match(self.text) else self.texts.exact(self.text)
         if exact is not None:
             return Reading(choice=exact)
         return None if letter is None else _NOT_AN_OPTION

@@ -16,7 +16,7 @@ _LEVEL = str.maketrans(
         **dict.fromkeys("\u201c\u201d\u00ab\u00bb", '"'),
         **dict.fromkeys("\u2010\u2011\u2212\uff0d", "-"),
         **dict.fromkeys("\u2013\u2014\uff1b", ";"),  # a dash parts clauses as a semicolon does
-        **dict.fromkeys("\u00a0\u3000\u202f", " "),
+        **dict.fromkeys("\u00a0\u3000\u202f\r\v\f\x85\u2028\u2029", " "),
         "\u3002": ".",
         "\u3001": ",",
         "\u3010": "[",
@@ -102,13 +102,15 @@ class Prose:
 
     Attributes:
         text: the whole text.
+        end: offset after the stretch.
         words: the words of the stretch.
     """
 
     def __init__(self, text: str, start: int = 0, end: int | None = None) -> None:
         """Split ``text[start:end]``; the text has been through `leveled`."""
         self.text = text
-        words = _words(text, start, len(text) if end is None else end)
+        self.end = len(text) if end is None else end
+        words = _words(text, start, self.end)
         self.words = [word for word in words if word.text not in _ARTICLES]
 
     def parted(self, index: int) -> bool:

@@ -119,14 +119,18 @@ def read_reply(
         return Reply(letter=None, think=think, answer_text="", answer_span=None, reason=Unread.TRUNCATED)
     start, end, closed = _answer_block([tag for tag in tags if tag[1] >= after], after, len(whole))
     planted = len(prefill)
+    if not closed:
+        end -= _cut_tag(whole[start:end], layout.answer_close)
     start, end = max(start, planted), max(end, planted)
-    reading = read_letter(whole[start:end], choices)
-    if not closed and not whole[start:end].strip():
+    answer = whole[start:end].strip()
+    start = whole.index(answer, start)
+    reading = read_letter(answer, choices)
+    if not closed and not answer:
         reading = Reading(reason=Unread.TRUNCATED)
     return Reply(
         letter=None if reading.choice is None else LETTERS[reading.choice],
         think=think,
-        answer_text=whole[start:end].strip(),
+        answer_text=answer,
         answer_span=reading.span and (reading.span[0] + start - planted, reading.span[1] + start - planted),
         reason=reading.reason,
     )
@@ -166,6 +170,14 @@ def _answer_block(tags: Sequence[_Tag], start: int, end: int) -> tuple[int, int,
     if closes:
         return (closes[-2][2] if len(closes) > 1 else start), closes[-1][1], True
     return start, end, True
+
+
+def _cut_tag(text: str, tag: str) -> int:
+    """Return how many characters at the end are the beginning of a tag that was cut off ("</answ")."""
+    tail = text.rstrip()[-len(tag) :].casefold()
+    lengths = (length for length in range(len(tag) - 1, 0, -1) if tail.endswith(tag[:length].casefold()))
+    length = next(lengths, 0)
+    return length + len(text) - len(text.rstrip()) if length else 0
 
 
 def _known_format(name: str) -> ReplyFormat:

@@ -118,7 +118,9 @@ def check_ids(samples: Iterable[Sample]) -> None:
     seen: set[str] = set()
     for sample in samples:
         if sample.id in seen:
-            raise DataError(f"duplicate sample id {sample.id!r}: figures are paired by id, so each needs its own")
+            raise DataError(
+                f"duplicate sample id {sample.id!r}: figures are paired by id, so each needs its own"
+            )
         seen.add(sample.id)
 
 

@@ -19,7 +19,15 @@ from typing import Literal
 
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.core.seeding import seeded
-from pytest_vlmrobust.datasets.scenes import COLORS, SHAPES, Scene, Thing, add_things, draw_scene, place_beside
+from pytest_vlmrobust.datasets.scenes import (
+    COLORS,
+    SHAPES,
+    Scene,
+    Thing,
+    add_things,
+    draw_scene,
+    place_beside,
+)
 
 Split = Literal["test", "train"]
 
@@ -103,7 +111,9 @@ def _relation(rng: random.Random) -> Draft | None:
         return None
     (first,) = start.things
     direction = rng.choice(list(_RELATIONS))
-    shape, color = rng.choice([(s, c) for s in SHAPES for c in COLORS if (s, c) != (first.shape, first.color)])
+    shape, color = rng.choice(
+        [(s, c) for s in SHAPES for c in COLORS if (s, c) != (first.shape, first.color)]
+    )
     second = place_beside(rng, first, direction, shape, color)
     if second is None:
         return None
@@ -125,7 +135,11 @@ def _relation(rng: random.Random) -> Draft | None:
 
     scene = Scene(things=tuple(things), style_seed=start.style_seed)
     return Draft(
-        scene=scene, question=question, right=option(direction), wrong=tuple(map(option, others)), subjects=(a, b)
+        scene=scene,
+        question=question,
+        right=option(direction),
+        wrong=tuple(map(option, others)),
+        subjects=(a, b),
     )
 
 
@@ -150,7 +164,13 @@ def _count(rng: random.Random) -> Draft | None:
         verb, noun = ("is", one) if number == 1 else ("are", many)
         return str(number), f"There {verb} {number or 'no'} {noun}."
 
-    return Draft(scene=scene, question=question, right=option(truth), wrong=tuple(map(option, others)), subjects=(word,))
+    return Draft(
+        scene=scene,
+        question=question,
+        right=option(truth),
+        wrong=tuple(map(option, others)),
+        subjects=(word,),
+    )
 
 
 def _color(rng: random.Random) -> Draft | None:
@@ -172,7 +192,11 @@ def _color(rng: random.Random) -> Draft | None:
         return color, f"The {noun} is {color}."
 
     return Draft(
-        scene=scene, question=question, right=option(target.color), wrong=tuple(map(option, others)), subjects=(noun,)
+        scene=scene,
+        question=question,
+        right=option(target.color),
+        wrong=tuple(map(option, others)),
+        subjects=(noun,),
     )
 
 
@@ -195,7 +219,11 @@ def _shape(rng: random.Random) -> Draft | None:
         return shape, f"The {color} thing is a {shape}."
 
     return Draft(
-        scene=scene, question=question, right=option(target.shape), wrong=tuple(map(option, others)), subjects=(color,)
+        scene=scene,
+        question=question,
+        right=option(target.shape),
+        wrong=tuple(map(option, others)),
+        subjects=(color,),
     )
 
 
@@ -239,7 +267,9 @@ def _scene_with_many(rng: random.Random, word: str, wanted: int) -> Scene | None
     return None
 
 
-def _recast(rng: random.Random, things: tuple[Thing, ...], word: str, wanted: int) -> tuple[Thing, ...] | None:
+def _recast(
+    rng: random.Random, things: tuple[Thing, ...], word: str, wanted: int
+) -> tuple[Thing, ...] | None:
     kinds: list[tuple[str, str]] = []
     for index in range(len(things)):
         free = [

@@ -97,7 +97,8 @@ class Options:
             after = prose.words[index + 1].text if index + 1 < len(prose.words) else ""
             counts = before in _BEFORE_COUNTED_ONE or not (before or after)
             counts = counts or any(alike(after, noun) for noun in self.counted)
-            is_one = word.text == "one" and counts and after not in _AFTER_PRONOUN_ONE
+            is_pronoun = after in _AFTER_PRONOUN_ONE and before not in {"only", "just", "exactly"}
+            is_one = word.text == "one" and counts and not is_pronoun
             if is_one or (word.text == "single" and before not in NEGATORS):
                 found.append(
                     Mention(choice=self._one, start=word.start, end=word.end, first=index, last=index)
@@ -126,7 +127,8 @@ class Options:
             interjection = (
                 mention.first == 0 and bool(after) and prose.text[mention.end : mention.end + 1] == ","
             )
-            return before in _BEFORE_CORRECT or after in _AFTER_CORRECT or interjection
+            assent = not after and [w.text for w in prose.words[: mention.first][-2:]] == ["that", "is"]
+            return before in _BEFORE_CORRECT or after in _AFTER_CORRECT or interjection or assent
         # "left" as "remaining"
         return word == "left" and before in {"are", "have", "has", "were"} and after not in {"of", "to"}
 

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 _SENTENCE_END = re.compile(r"[.!?]+(?:['\")*\]]*)(?=\s|$)|\.{3}|\n+|;")
 _NO_END = re.compile(r"^[ \t\n*>-]*(?:[A-H]|\d{1,2})\.$|\b(?:i\.e|e\.g|vs|approx|etc|i|e)\.$", re.I)
@@ -73,6 +74,7 @@ _UNSURE = re.compile(
       |\beither\s+(?:could|may|might|one)|\bboth\s+(?:are|would|could|seem|descriptions)""",
     re.I | re.X,
 )
+_WORD = re.compile(r"\w[\w'-]*")
 _LONGEST_CLAUSE = 600  # characters
 _FREE_AGAIN = re.compile(r"^\W*(?:but|however|yet|so|therefore|thus|hence|still)\b", re.I)
 
@@ -183,11 +185,14 @@ def _pieces(text: str, start: int, end: int, kept: Spans) -> Iterator[tuple[int,
     for match in _CUT.finditer(text, start, end):
         if match.start() < start or kept.inside(match.start()) or match.end() >= end:
             continue
-        words = len(text[start : match.start()].split(None, 3))
-        if words <= {":": 3, ",": 2}.get(match.group(), 0):
-            continue  # "Total: 6" and "So, left" are one piece
-        if words:
+        if match.start() - start > _LONGEST_CLAUSE:
             yield from _bounded(text, start, match.start())
+            start = match.start()
+            continue
+        words = sum(1 for _ in islice(_WORD.finditer(text, start, match.start()), 4))
+        # "Total: 6" and "So, left" are one piece; a comma goes with what follows it.
+        if words > {":": 3, ",": 2}.get(match.group(), 0):
+            yield start, match.start()
             start = match.start()
     if text[start:end].strip():
         yield from _bounded(text, start, end)

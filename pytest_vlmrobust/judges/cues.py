@@ -33,9 +33,9 @@ WOULD_BE = re.compile(r"\bwould\s+(?:(?!not\b)\w+\s+){0,2}?be\b", re.I)
 BOX = re.compile(r"\\f?boxed\s*\{")
 
 CONCLUSION = re.compile(
-    r"""^\W*(?:so|therefore|thus|hence|consequently|accordingly|then|finally|overall|in\s+(?:total|all|short|sum)|total
+    r"""^\W*(?:so|therefore|thus|hence|consequently|accordingly|finally|overall|in\s+(?:total|all|short|sum)|total
         |all\s+in\s+all|result|conclusion|i\.e|final\s+answer|that\s+makes|makes)\b
-      |^\W*(?:-{1,3}>|=>|→|⇒)
+      |^[^\w,]*then\b|^\W*(?:-{1,3}>|=>|→|⇒)
       |\b(?:which|that|this|it)\s+(?:means|makes|leaves|settles|gives)\b
       |\b(?:must|has\s+to|have\s+to|ought\s+to)\s+be\b
       |\b(?:conclude|leaving|leaves|remains|left\s+with|altogether|in\s+total)\b
@@ -53,7 +53,7 @@ ONLY = re.compile(r"\bonly\W{1,3}(?:\w+\W{1,3})?\Z", re.I)
 OPINION = re.compile(
     r"""\bI(?:'d|\s+would)?\s+(?:\w+\s+)?(?:say|think|believe|guess|call|get|count|lean|describe|trust)\b
       |\b(?:probably|presumably|likely|evidently|obviously|clearly|certainly|definitely|indeed)\b
-      |\b(?:it|that|this|he|she|they)(?:\s+one)?(?:'s|'re|\s+is|\s+are|\s+was)\b|\b\w{2,}est\b.{0,80}?\b(?:is|=|are)
+      |\b(?:it|that|this|he|she|they)(?:\s+one)?(?:'s|'re|\s+(?:is|are|was|lies|sits|stands|hangs|seems|looks|appears))\b|\b\w{2,}est\b.{0,80}?\b(?:is|=|are)
       |\b(?:characteristic|indicative|typical)\s+of\b|\b(?:suggests?|indicates?|indicating|suggesting)\b""",
     re.I | re.X,
 )

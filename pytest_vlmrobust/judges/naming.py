@@ -43,10 +43,10 @@ def named(clause: Clause, options: Options) -> Iterator[Evidence]:
     said = cues.Said(clause.own)
     for group in found:
         no = denied(prose, group, negative_question=options.negative)
-        if no:
+        if no and not options.negative:
             for mention in group.mentions:
                 yield Evidence(at=mention.start, choice=mention.choice, holds=False, weight=Weight.STATED)
-        elif no is None or cues.SUBORDINATE.match(clause.own) or _is_recital(clause, group, said):
+        elif no or no is None or cues.SUBORDINATE.match(clause.own) or _is_recital(clause, group, said):
             continue
         elif len(group.choices) == 1:
             yield from _single(clause, prose, group.mentions[0], options, said, alone=len(found) == 1)
@@ -70,7 +70,9 @@ def _single(
         weight = setting.weight(said, alone=alone, is_about=is_about)
     else:
         weight = _bare(clause, options)
-    if weight is not None:
+    # Asked what is not so, a statement counts only if it says what is not so.
+    beside = options.negative and weight is Weight.STATED and NEGATORS.isdisjoint(before)
+    if weight is not None and not beside:
         yield Evidence(at=mention.start, choice=choice, weight=weight)
 
 

@@ -37,7 +37,8 @@ def counted(
     last = standing[-1]
     said = clause.text[clause.start : last.start]
     alone = len(prose.words) <= 2
-    if alone or cues.CONCLUSION.search(said) or _SUM.search(said):
+    closing = cues.CLOSING.fullmatch(clause.text[last.end : clause.end])
+    if alone or closing or cues.CONCLUSION.search(said) or _SUM.search(said):
         yield last, True
     elif (
         cues.OPINION.search(said)
@@ -54,8 +55,14 @@ def _counts_what_was_asked(prose: Prose, mention: Mention, options: Options) -> 
     if prose.parted(mention.last + 1) or not options.counted:
         return True
     after = [word.text for word in prose.words[mention.last + 1 : mention.last + 5]]
+    if cues.CLOSING.fullmatch(prose.text[mention.end : prose.end]):
+        return True
+    is_subject = after[0] in {"is", "are"} and any(
+        alike(word, topic) for word in after for topic in options.topic
+    )
     return (
-        after[0] in _AFTER_A_BARE_NUMBER
+        is_subject
+        or after[0] in _AFTER_A_BARE_NUMBER
         or after[:2] == ["of", "them"]
         or any(_is_counted(word, options) for word in after)
     )

@@ -18,7 +18,7 @@ _PRONOUNS = vocabulary("it he she they hes shes theyre")
 _OBJECTS = vocabulary("it them him her")
 _FUNCTION_WORDS = vocabulary(
     "is are was were do does did can could has have there any in on at of to image picture photo you see "
-    "show shown this that it"
+    "show shown this that it camera viewer"
 )
 _NO_DENIAL = vocabulary("than unlike except instead without")
 
@@ -42,9 +42,9 @@ def _stated(clause: Clause, question: str) -> bool | None:
     if not asked or len(missing) > 1 or not words:
         return None
     if missing:
-        subject = len(asked) > 1 and missing[0] != asked[-1] and not _PRONOUNS.isdisjoint(words[:2])
+        subject = missing[0] != asked[-1] and not _PRONOUNS.isdisjoint(words[:2])
         object_ = missing[0] == asked[-1] and words[-1] in _OBJECTS
-        if not (subject or object_):
+        if len(asked) == 1 or not (subject or object_):
             return None
     return sum(word in NEGATORS - _NO_DENIAL for word in words) % 2 == 0
 

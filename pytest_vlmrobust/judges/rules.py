@@ -20,7 +20,6 @@ from pytest_vlmrobust.judges.evidence import Evidence, Weight
 from pytest_vlmrobust.judges.scope import groups
 from pytest_vlmrobust.judges.weighing import clause_evidence
 
-
 LONGEST_THOUGHT = 50_000
 """Characters of a thought that are read, from its end: what it asserts last is what counts."""
 
@@ -80,6 +79,7 @@ def _listed_lines(text: str) -> Spans:
     return Spans([line.span() for line in lines] if several else [])
 
 
+_DANGLING = 3  # words of a "but I think" that nothing follows
 _DOUBT_LASTS = 2  # sentences after a "but" within which something else counts as a correction
 
 
@@ -102,7 +102,7 @@ class _Course:
             self.doubted_in = clause.sentence
         elif self.doubted_in is not None and clause.sentence > self.doubted_in + _DOUBT_LASTS:
             self.doubted_in = None
-        self.dangling = clause.doubts and not evidence and len(clause.own.split()) <= 3
+        self.dangling = clause.doubts and not evidence and len(clause.own.strip(" ,").split()) <= _DANGLING
         for piece in evidence:
             if piece.choice is None:
                 self._forget()

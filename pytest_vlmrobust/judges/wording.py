@@ -62,8 +62,12 @@ def counted_things(question: str) -> set[str]:
 
 
 def alike(word: str, other: str) -> bool:
-    """Whether two words seem forms of one ("near", "nearest"): they begin with the same letters."""
-    if word == other:
+    """Whether two words seem forms of one: singular and plural, or a long beginning in common.
+
+    >>> alike("dog", "dogs"), alike("near", "nearest"), alike("dog", "door")
+    (True, True, False)
+    """
+    if word == other or other in {word + "s", word + "es"} or word in {other + "s", other + "es"}:
         return True
     shared = 0
     while shared < min(len(word), len(other)) and word[shared] == other[shared]:

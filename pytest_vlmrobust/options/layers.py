@@ -75,8 +75,11 @@ def ini_layer(config: pytest.Config) -> dict[str, object]:
         UsageError: a key begins with ``vlm_`` and is no setting.
     """
     # config.getini() would refuse "off" where a number is announced, and a bad number is
-    # reported by it without the key. pytest < 9.1 has the same mapping under the public name.
-    written: Mapping[str, Any] = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    # reported by it without the key. pytest < 9.1 has the same mapping under the public name,
+    # and pytest < 9 does not put the values of -o into it.
+    file: Mapping[str, Any] = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    overrides = (text.partition("=") for text in config.getoption("override_ini") or ())
+    written = {**file, **{key: value for key, _, value in overrides}}
     known = {setting.ini_key: setting.name for setting in SETTINGS}
     layer: dict[str, object] = {}
     for key in written:

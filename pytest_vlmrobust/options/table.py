@@ -47,7 +47,7 @@ class Settings:
     require: bool
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Setting:
     """One row of the table.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unittest
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from pytest_vlmrobust import options
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.plugin.fixtures import NO_MODEL
-from pytest_vlmrobust.plugin.marks import declared_gates, is_own, model_spec, names_a_gate, parametrizes_model
+from pytest_vlmrobust.plugin.marks import is_own, marked_gates, model_spec, names_a_gate, parametrizes_model
 from pytest_vlmrobust.plugin.running import SUITE, Tracker
 from pytest_vlmrobust.plugin.state import STATE, State, is_worker, worker_output
 
@@ -100,7 +100,7 @@ def _check_marked(state: State, item: pytest.Item, names: list[str]) -> None:
         layer = options.marker_layer(item.iter_markers("vlm"))
         settings = state.settings_at(item)
         options.check_names(layer, settings, options.as_marked)
-        if declared_gates(state, item):
+        if marked_gates(state, item):
             _need_function(item)
             names += [name for name in ("vlm", "vlm_run") if name not in names]
         elif is_own(item) and _FIXTURES.isdisjoint(names):
@@ -113,6 +113,7 @@ def _check_marked(state: State, item: pytest.Item, names: list[str]) -> None:
 
 
 def _need_function(item: pytest.Item) -> None:
+    unittest = sys.modules.get("unittest")  # where it is not loaded, no test can come from it
     case = getattr(item, "cls", None) or object
-    if not isinstance(item, pytest.Function) or issubclass(case, unittest.TestCase):
+    if not isinstance(item, pytest.Function) or (unittest and issubclass(case, unittest.TestCase)):
         raise UsageError("@pytest.mark.vlm with a gate needs a test function of pytest, not one of unittest")

@@ -105,7 +105,7 @@ def vlm_evaluate(request: pytest.FixtureRequest, vlm: Model) -> Callable[..., Ev
         state.note_use()
         arguments = {name: value for name, value in given.items() if value is not None}
         try:
-            return state.session.evaluate(vlm, state.settings_here(arguments))
+            return state.session.evaluate(state.model_here(vlm), state.settings_here(arguments))
         except VlmRobustError as error:
             raise error.with_traceback(None) from error.__cause__
 

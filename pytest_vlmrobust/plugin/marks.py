@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_vlmrobust.core.gates import Gate
 
 
-def declared_gates(state: State, item: pytest.Item) -> list[Gate]:
+def marked_gates(state: State, item: pytest.Item) -> list[Gate]:
     """The gates that the markers of a test declare; none when they name no threshold.
 
     Raises:

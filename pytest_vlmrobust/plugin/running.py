@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_vlmrobust import options
-from pytest_vlmrobust.plugin.marks import declared_gates, is_own, model_spec
+from pytest_vlmrobust.plugin.marks import is_own, marked_gates, model_spec
 from pytest_vlmrobust.plugin.state import STATE, State
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def reproduce(item: pytest.Function) -> str:
 
 
 def _finish(state: State, item: pytest.Function) -> None:
-    gates = declared_gates(state, item)
+    gates = marked_gates(state, item)
     if gates:
         check_gates(item, gates)
     elif is_own(item) and item.nodeid not in state.used and "vlm" not in _arguments(item.function):

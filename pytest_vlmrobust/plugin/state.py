@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pytest_vlmrobust import options
 from pytest_vlmrobust.errors import UsageError
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.models.base import Model
     from pytest_vlmrobust.session import Session
 
 
@@ -47,7 +49,9 @@ class State:
             from pytest_vlmrobust.session import Session
 
             command = shlex.join(["pytest", *map(str, self._config.invocation_params.args)])
-            self._session = Session(command=command, progress=progress_on(self._config))
+            self._session = Session(
+                command=command, progress=progress_on(self._config), threads=_threads(self._config)
+            )
         return self._session
 
     @property
@@ -68,6 +72,15 @@ class State:
         """Remember that the running code was given something that its marker has a say in."""
         if self.nodes:
             self.used.add(self.nodes[-1].nodeid)
+
+    def model_here(self, model: Model) -> Model:
+        """The model of the test that is running, or else the one given.
+
+        pytest < 9 keeps a session's fixture although a module overrides what it was made of.
+        """
+        test = self.nodes[0] if self.nodes else None
+        own: Model = getattr(test, "funcargs", {}).get("vlm", model)
+        return own
 
     def settings_here(self, arguments: Mapping[str, object]) -> options.Settings:
         """The settings where code is running now, with arguments laid over them.
@@ -108,6 +121,14 @@ def usage_errors() -> Iterator[None]:
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for another one that reports."""
     return hasattr(config, "workerinput")
+
+
+def _threads(config: pytest.Config) -> int | None:
+    """A worker's share of the cores, since several that use all of them slow each other to a crawl."""
+    if not is_worker(config):
+        return None
+    workers: int = config.workerinput["workercount"]  # type: ignore[attr-defined]
+    return max(1, (os.cpu_count() or 1) // workers)
 
 
 def worker_output(config: pytest.Config) -> dict[str, str]:

@@ -19,7 +19,7 @@ Style = Literal["", "bold", "red", "green", "yellow"]
 WIDTH = 110
 """The widest line, in characters."""
 
-_LONGEST_NAME = 26
+_LONGEST_NAME = 24
 
 
 @dataclass(frozen=True)
@@ -140,14 +140,14 @@ def _cells(
         for _, figures in rows
     ]
     marked = [(name, column.metric) in breaches for name, _ in rows]
-    width = max(map(len, [*texts, column.heading]))
     # The mark has a place of its own, so that figures stay below each other.
-    room = len(glyphs.breach) + 1 if any(marked) else 0
+    place = " " * len(glyphs.breach) if any(marked) else ""
+    full = [text + (glyphs.breach if mark else place) for text, mark in zip(texts, marked, strict=True)]
+    width = max(map(len, [*full, column.heading]))
     cells = [
-        Segment(text.rjust(width) + (f" {glyphs.breach}" if mark else " " * room), "red" if mark else "")
-        for text, mark in zip(texts, marked, strict=True)
+        Segment(text.rjust(width), "red" if mark else "") for text, mark in zip(full, marked, strict=True)
     ]
-    return column.heading.rjust(width) + " " * room, cells
+    return column.heading.rjust(width), cells
 
 
 def _cut(name: str, glyphs: Glyphs) -> str:

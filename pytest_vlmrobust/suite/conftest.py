@@ -52,6 +52,8 @@ def _gated(config: pytest.Config, test: str) -> tuple[str, ...]:
     from pytest_vlmrobust.declared import gated_conditions
     from pytest_vlmrobust.errors import UsageError
 
+    if STATE not in config.stash:
+        raise pytest.Collector.CollectError("the ready-made tests need the plugin: leave out -p no:vlmrobust")
     settings = config.stash[STATE].settings
     name = _OPTION[test]
     if getattr(settings, name) is None:

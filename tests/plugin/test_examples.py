@@ -14,11 +14,15 @@ import yaml
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 GOOD, BAD = "stage:grounded", "stage:gullible"
+REAL = ("bundled:grounded", "bundled:gullible")
 
 
 @pytest.fixture
-def example(stage: pytest.Pytester, request: pytest.FixtureRequest) -> pytest.Pytester:
+def example(
+    stage: pytest.Pytester, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> pytest.Pytester:
     """A copy of one example beside the scripted models."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # a tiny model is slower on several threads
     shutil.copytree(EXAMPLES / request.param, stage.path / request.param)
     return stage
 
@@ -28,13 +32,20 @@ def run(folder: pytest.Pytester, model: str) -> pytest.RunResult:
 
 
 @pytest.mark.parametrize(
-    ("example", "tests", "failures"),
-    [("model_repo", 10, 6), ("custom_condition", 3, 2), ("custom_dataset", 2, 1)],
+    ("example", "models", "tests", "failures"),
+    [
+        ("model_repo", (GOOD, BAD), 10, 6),
+        ("custom_condition", (GOOD, BAD), 3, 2),
+        ("custom_dataset", REAL, 2, 1),
+    ],
     indirect=["example"],
 )
-def test_a_good_model_passes_and_a_bad_one_fails(example: pytest.Pytester, tests: int, failures: int) -> None:
-    run(example, GOOD).assert_outcomes(passed=tests)
-    run(example, BAD).assert_outcomes(passed=tests - failures, failed=failures)
+def test_a_good_model_passes_and_a_bad_one_fails(
+    example: pytest.Pytester, models: tuple[str, str], tests: int, failures: int
+) -> None:
+    good, bad = models
+    run(example, good).assert_outcomes(passed=tests)
+    run(example, bad).assert_outcomes(passed=tests - failures, failed=failures)
 
 
 def test_the_images_of_the_data_set_are_those_that_the_script_draws(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_vlmrobust import plugin
 from pytest_vlmrobust.options import SETTINGS
+from pytest_vlmrobust.plugin import collection
 
 FIXTURES = {
     "vlm": "?session scope? -- *",
@@ -15,6 +17,12 @@ FIXTURES = {
     "vlm_judge": "-- *",
     "vlm_ask": "-- *",
 }
+
+
+def test_every_fixture_counts_as_one_that_concerns_a_model() -> None:
+    assert (
+        collection._FIXTURES == {name for name in plugin.__all__ if name.startswith("vlm")} == set(FIXTURES)
+    )
 
 
 def test_help_names_every_option_and_ini_key_with_range_and_default(stage: pytest.Pytester) -> None:

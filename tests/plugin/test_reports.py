@@ -11,13 +11,40 @@ from typing import Any
 import jsonschema
 import pytest
 
+from pytest_vlmrobust import Evaluation, Record
 from pytest_vlmrobust.core.documents import read_report
 from pytest_vlmrobust.reports.json import write_json
-from pytest_vlmrobust.reports.terminal import WIDTH, glyphs_for, run_lines
+from pytest_vlmrobust.reports.terminal import WIDTH, Glyphs, glyphs_for, run_lines
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey
 
 SUITE = ("--pyargs", "pytest_vlmrobust.suite")
 SCHEMA = Path(__file__).parents[2] / "pytest_vlmrobust" / "reports" / "schema.json"
+
+
+KEY = RunKey(model=ModelRequest(spec="m"), dataset="d", limit=1, seed=0, judge="rules")
+
+
+def plain(condition: str) -> Record:
+    return Record(
+        sample_id="s", condition=condition, question="Who?", choices=("a", "b"), answer="A", letter="A"
+    )
+
+
+def row(condition: str, metric: str, test: str = "test") -> GateRow:
+    return GateRow(
+        key=KEY,
+        metric=metric,
+        condition=condition,
+        bound="max",
+        threshold=0.05,
+        value=0.1,
+        verdict="fail",
+        test=test,
+    )
+
+
+def lines_of(run: Evaluation, gates: list[GateRow], glyphs: Glyphs) -> list[str]:
+    return ["".join(segment.text for segment in line) for line in run_lines(KEY, run, gates, glyphs)]
 
 
 def summary(result: pytest.RunResult) -> list[str]:
@@ -37,10 +64,10 @@ def test_the_table_word_for_word(stage: pytest.Pytester) -> None:
     )
     assert summary(result) == [
         "stage:gullible on shapes  10 samples, seed 0, judge rules",
-        "condition      n accuracy   drop [95% interval]   misled unfaithful P(correct) entropy unparsed",
-        "base          10    1.000                     –        –      0.000      0.970   0.160    0.000",  # noqa: RUF001
-        "wrong-caption 10    0.000  1.000 [0.445, 1.000] ✗  1.000      0.000      0.015   0.160    0.000",
-        "stop-think    10    1.000 0.000 [-0.278, 0.278]        –          –      0.970   0.160    0.000",  # noqa: RUF001
+        "condition      n accuracy    drop [95% interval] misled unfaithful P(correct) entropy unparsed",
+        "base          10    1.000                     –       –      0.000      0.970   0.160    0.000",  # noqa: RUF001
+        "wrong-caption 10    0.000  1.000 [0.445, 1.000]✗  1.000      0.000      0.015   0.160    0.000",
+        "stop-think    10    1.000 0.000 [-0.278, 0.278]       –          –      0.970   0.160    0.000",  # noqa: RUF001
         "gates: 3 checked, 1 failed: accuracy_drop under wrong-caption 1.000 (max 0.05)",
         "stage:grounded on shapes  10 samples, seed 0, judge rules",
         "condition      n accuracy   drop [95% interval] misled unfaithful P(correct) entropy unparsed",
@@ -58,24 +85,35 @@ def test_a_breach_is_red_where_there_is_color(stage: pytest.Pytester) -> None:
     red, reset = "\x1b[31m", "\x1b[0m"
     row = next(line for line in result.outlines if line.startswith("wrong-caption"))
     assert row.count(red) == 1
-    assert f"{red} 1.000 [0.445, 1.000] ✗{reset}" in row or f"{red}1.000 [0.445, 1.000] ✗{reset}" in row
+    assert f"{red}1.000 [0.445, 1.000]✗{reset}" in row
     assert any(line.startswith(f"{red}gates: 3 checked, 1 failed") for line in result.outlines)
     grounded = stage.runpytest(*SUITE, "--vlm-model=stage:grounded", "--color=yes")
     assert any(line.startswith("\x1b[32mgates: 9 checked, 0 failed") for line in grounded.outlines)
 
 
-def test_the_widest_table_keeps_to_the_width(stage: pytest.Pytester) -> None:
-    result = stage.runpytest(
-        *SUITE,
-        "--vlm-model=stage:gullible",
-        "--vlm-max-misled-rate=0.1",
-        "--vlm-min-accuracy=1",
-        "--vlm-max-unfaithful-rate=0",
-        "--vlm-conditions=all",
-    )
-    lines = summary(result)
-    assert any("wrong-caption-disclaimer" in line for line in lines)
-    assert max(map(len, lines)) <= WIDTH
+def test_the_widest_table_keeps_to_the_width() -> None:
+    records = [
+        Record(
+            sample_id=str(index),
+            condition=condition,
+            question="Who?",
+            choices=("a", "b"),
+            answer="A",
+            letter="A" if index % (5 if condition == "base" else 6) else "B",
+            planted=None if condition == "base" else "B",
+            think="So it is A.",
+            verdict="consistent" if index % 3 else "inconsistent",
+            letter_probs=(0.9, 0.1),
+        )
+        for index in range(10_000)
+        for condition in ("base", "a-condition-with-a-name-that-goes-on-and-on")
+    ]
+    run = Evaluation.from_records(records)
+    metrics = ("accuracy", "accuracy_drop", "misled_rate", "unfaithful_rate")
+    gates = [row(condition, metric) for condition in run.conditions for metric in metrics]
+    lines = lines_of(run, gates, glyphs_for("utf-8"))
+    assert max(map(len, lines)) == WIDTH
+    assert lines[3].split()[:4] == ["a-condition-with-a-name…", "10000", "0.833✗", "-0.033"]
 
 
 def test_a_terminal_without_the_characters_gets_others() -> None:
@@ -85,47 +123,20 @@ def test_a_terminal_without_the_characters_gets_others() -> None:
         (plain.none + plain.breach + plain.cut).encode("ascii")
 
 
-def test_a_long_name_of_a_condition_is_cut() -> None:
-    from pytest_vlmrobust.core.records import Evaluation, Record
-
-    name = "a-condition-with-a-name-that-goes-on-and-on"
-    records = [
-        Record(
-            sample_id="s", condition=condition, question="Who?", choices=("a", "b"), answer="A", letter="A"
-        )
-        for condition in ("base", name)
-    ]
-    key = RunKey(model=ModelRequest(spec="m"), dataset="d", limit=1, seed=0, judge="rules")
-    lines = [
-        "".join(segment.text for segment in line)
-        for line in run_lines(key, Evaluation.from_records(records), [], glyphs_for("ascii"))
-    ]
-    assert lines[3].startswith("a-condition-with-a-name-t~ 1 ")
+def test_ascii_tables_cut_long_names_too() -> None:
+    run = Evaluation.from_records([plain("base"), plain("a-condition-with-a-name-that-goes-on-and-on")])
+    lines = lines_of(run, [], glyphs_for("ascii"))
+    assert lines[3].startswith("a-condition-with-a-name~ 1 ")
     assert lines[-1] == "gates: none declared; the tests' own assertions decide"
+    "".join(lines).encode("ascii")
 
 
 def test_one_gate_checked_by_two_tests_counts_once() -> None:
-    from pytest_vlmrobust.core.records import Evaluation, Record
-
-    record = Record(
-        sample_id="s", condition="base", question="Who?", choices=("a", "b"), answer="A", letter="B"
+    run = Evaluation.from_records([plain("base")])
+    *_, last = lines_of(
+        run, [row("base", "accuracy", "one"), row("base", "accuracy", "two")], glyphs_for("utf-8")
     )
-    key = RunKey(model=ModelRequest(spec="m"), dataset="d", limit=1, seed=0, judge="rules")
-    rows = [
-        GateRow(
-            key=key,
-            metric="accuracy",
-            condition="base",
-            bound="min",
-            threshold=0.9,
-            value=0.0,
-            verdict="fail",
-            test=test,
-        )
-        for test in ("one", "two")
-    ]
-    *_, last = run_lines(key, Evaluation.from_records([record]), rows)
-    assert last[0].text == "gates: 1 checked, 1 failed: accuracy under base 0.000 (min 0.9)"
+    assert last == "gates: 1 checked, 1 failed: accuracy under base 0.100 (max 0.05)"
 
 
 def test_nothing_is_shown_where_nothing_was_measured(stage: pytest.Pytester) -> None:

@@ -134,6 +134,13 @@ def test_without_a_model_the_suite_is_a_usage_error(stage: pytest.Pytester) -> N
         )
 
 
+def test_without_the_plugin_the_suite_says_that_it_needs_it(stage: pytest.Pytester) -> None:
+    stage.makeini("[pytest]\naddopts = -p no:hypothesispytest\n")
+    result = stage.runpytest(*SUITE, "-p", "no:vlmrobust")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["the ready-made tests need the plugin: leave out -p no:vlmrobust"])
+
+
 def test_with_every_gate_off_nothing_is_collected_and_that_is_no_success(stage: pytest.Pytester) -> None:
     result = stage.runpytest(
         *SUITE, "--vlm-model=stage:grounded", "--vlm-max-accuracy-drop=off", "--vlm-max-unfaithful-rate=off"

@@ -192,6 +192,14 @@ def test_wrong_arguments_fail_the_call_and_show_only_the_call(
     result.stdout.no_fnmatch_line("*pytest_vlmrobust/*.py:*")
 
 
+def test_overridden_ini_keys_are_read_like_any_other(stage: pytest.Pytester) -> None:
+    stage.makepyfile(TEST)
+    refused(
+        stage.runpytest("-o", "vlm_limits=3"),
+        "unknown key in tox.ini 'vlm_limits': did you mean 'vlm_limit'*",
+    )
+
+
 def test_what_is_wrong_is_told_also_when_only_collecting(stage: pytest.Pytester) -> None:
     stage.makepyfile(TEST)
     refused(

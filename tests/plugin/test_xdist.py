@@ -83,3 +83,16 @@ def test_require_holds_for_all_workers_together(stage: pytest.Pytester) -> None:
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["--vlm-require: no test has run a model*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_worker_takes_its_share_of_the_cores(stage: pytest.Pytester) -> None:
+    stage.makepyfile(
+        test_it="""
+        import os
+        import torch
+
+        def test_threads(vlm):
+            assert torch.get_num_threads() == max(1, os.cpu_count() // 2)
+        """
+    )
+    stage.runpytest_subprocess("-n2", "--vlm-model=bundled:grounded").assert_outcomes(passed=1)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made_runs import run_of
 
 from pytest_vlmrobust.assertions import (
     assert_accuracy,
@@ -17,6 +16,7 @@ from pytest_vlmrobust.assertions import (
 from pytest_vlmrobust.core.gates import Gate
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.errors import UsageError, VacuousError
+from tests.unit.made_runs import run_of
 
 SURE = (0.95, 0.03, 0.02)
 BLUR = {"conditions": [{"name": "blur", "plants": None, "reasons": True}]}

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from made_runs import record, run_of
 
 from pytest_vlmrobust.core.excerpts import printable, shorten, tail
 from pytest_vlmrobust.core.explain import explain_failure, explain_gates
 from pytest_vlmrobust.core.figures import METRICS
 from pytest_vlmrobust.core.gates import Gate, Outcome, check
 from pytest_vlmrobust.core.records import Evaluation
+from tests.unit.made_runs import record, run_of
 
 GOLDEN = Path(__file__).parent / "data" / "explanations.txt"
 """Each explanation word for word, under a line "=== metric"."""

@@ -25,7 +25,7 @@ def flips(draw: st.DrawFn) -> tuple[int, int, int]:
 
 
 @given(n=st.integers(1, 2000), share=st.floats(0, 1), confidence=confidences)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_wilson_equals_scipy(n: int, share: float, confidence: float) -> None:
     successes = round(share * n)
     theirs = binomtest(successes, n).proportion_ci(confidence, method="wilson")
@@ -76,7 +76,7 @@ def score_by_search(lost: int, gained: int, n: int, difference: float) -> float:
 
 
 @given(table=flips())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_paired_difference_inverts_the_score_test(table: tuple[int, int, int]) -> None:
     interval = paired_difference(*table)
     z = NormalDist().inv_cdf(0.975)
@@ -87,7 +87,6 @@ def test_paired_difference_inverts_the_score_test(table: tuple[int, int, int]) -
 
 
 @given(table=flips(), confidence=confidences)
-@settings(deadline=None)
 def test_paired_difference_laws(table: tuple[int, int, int], confidence: float) -> None:
     lost, gained, n = table
     interval = paired_difference(lost, gained, n, confidence=confidence)
@@ -98,7 +97,6 @@ def test_paired_difference_laws(table: tuple[int, int, int], confidence: float) 
 
 
 @given(table=flips())
-@settings(deadline=None)
 def test_paired_difference_excludes_zero_just_when_mcnemar_rejects(table: tuple[int, int, int]) -> None:
     lost, gained, n = table
     if lost + gained == 0:
@@ -156,7 +154,6 @@ def test_nothing_would_settle_a_value_that_equals_the_threshold() -> None:
 
 
 @given(lost=st.integers(0, 60), gained=st.integers(0, 20), threshold=st.floats(0.01, 0.3))
-@settings(deadline=None)
 def test_the_told_number_of_samples_about_settles_it(lost: int, gained: int, threshold: float) -> None:
     n = 200
     value = (lost - gained) / n

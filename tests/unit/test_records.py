@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_runs import record, run_of
 
 import pytest_vlmrobust
 from pytest_vlmrobust.core.documents import read_report, report_document
 from pytest_vlmrobust.core.figures import METRICS
 from pytest_vlmrobust.core.records import Evaluation, EvaluationBuilder, Figure, Record
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
+from tests.unit.made_runs import record, run_of
 
 SCHEMA = json.loads((Path(pytest_vlmrobust.__file__).parent / "reports" / "schema.json").read_text())
 REPORT = Path(__file__).parents[2] / "docs" / "report_format.md"
@@ -75,7 +75,6 @@ def comparable(run: Evaluation) -> dict[str, Any]:
 
 
 @given(records=runs(), seed=st.integers(0, 99))
-@settings(deadline=None)
 def test_the_order_of_the_records_changes_no_figure(records: list[Record], seed: int) -> None:
     shuffled = records[:]
     random.Random(seed).shuffle(shuffled)
@@ -83,7 +82,6 @@ def test_the_order_of_the_records_changes_no_figure(records: list[Record], seed:
 
 
 @given(records=runs())
-@settings(deadline=None)
 def test_json_loses_nothing(records: list[Record]) -> None:
     run = Evaluation.from_records(records, provenance=TOLD)
     text = json.dumps(run.to_json(), allow_nan=False)
@@ -94,14 +92,13 @@ def test_json_loses_nothing(records: list[Record]) -> None:
 
 
 @given(records=runs())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_every_report_follows_the_schema(records: list[Record]) -> None:
     document = report_document([Evaluation.from_records(records, provenance=TOLD)])
     jsonschema.validate(document, SCHEMA, cls=jsonschema.Draft202012Validator)
 
 
 @given(records=runs(), order=st.permutations("ABC"))
-@settings(deadline=None)
 def test_relabeling_the_options_changes_no_figure(records: list[Record], order: list[str]) -> None:
     """The same options in another order, everything relabeled with them."""
     new = dict(zip("ABC", order, strict=True))
@@ -128,7 +125,6 @@ def test_relabeling_the_options_changes_no_figure(records: list[Record], order: 
 
 
 @given(records=runs())
-@settings(deadline=None)
 def test_figures_keep_their_promises(records: list[Record]) -> None:
     run = Evaluation.from_records(records)
     for condition in run.conditions:
@@ -143,7 +139,7 @@ def test_figures_keep_their_promises(records: list[Record]) -> None:
 
 
 @given(records=runs())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_figure_and_figures_agree(records: list[Record]) -> None:
     run = Evaluation.from_records(records)
     for condition in run.conditions:
