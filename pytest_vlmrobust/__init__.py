@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         VacuousError,
         VlmRobustError,
     )
-    from pytest_vlmrobust.evaluation import evaluate
+    from pytest_vlmrobust.evaluation import ask, evaluate
     from pytest_vlmrobust.judges import Judge, judge_consistency
     from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
     from pytest_vlmrobust.models.registry import load_model
@@ -61,6 +61,7 @@ __all__ = [
     "UsageError",
     "VacuousError",
     "VlmRobustError",
+    "ask",
     "assert_accuracy",
     "assert_accuracy_drop",
     "assert_confidently_wrong_rate",
@@ -95,7 +96,7 @@ _HOMES = {
     "core.samples": ("ImageSource", "Sample"),
     "datasets.registry": ("dataset", "load_samples"),
     "errors": ("DataError", "ModelError", "StoreError", "UsageError", "VacuousError", "VlmRobustError"),
-    "evaluation": ("evaluate",),
+    "evaluation": ("ask", "evaluate"),
     "judges": ("Judge", "judge_consistency"),
     "models.base": ("Answer", "Model", "ModelInfo"),
     "models.registry": ("load_model",),

@@ -91,6 +91,33 @@ def evaluate(
     return builder.build(provenance=provenance)
 
 
+def ask(
+    model: Model, sample: Sample, condition: str = BASE, *, judge: Judge | str = "rules", seed: int = 0
+) -> Record:
+    """Ask a model one sample under one condition.
+
+    Args:
+        model: the model.
+        sample: the sample.
+        condition: name of a condition.
+        judge: compares the reasoning with the answer; or the name of a judge.
+        seed: seeds, with the sample's id, which option is planted.
+
+    Returns:
+        The reply, what was read in it, and the judge's verdict.
+
+    Raises:
+        UsageError: an unknown condition or judge, or an argument of another type.
+        ModelError: the model failed, or did not answer the prompt once.
+    """
+    judging = Judging(_known_judge(judge))
+    _check(model, [sample], seed)
+    reasons = get_condition(condition).reasons
+    ((record, prompt),) = _replies(model, [sample], [condition], seed)
+    judged = [*judging.take(record, judge_case(record, prompt, reasons=reasons)), *judging.rest()]
+    return judged[0]
+
+
 def _silent(_done: int, _total: int) -> None:
     """Report no progress."""
 

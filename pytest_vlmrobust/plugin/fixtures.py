@@ -167,15 +167,14 @@ def vlm_ask(request: pytest.FixtureRequest, vlm: Model, vlm_judge: Judge) -> Cal
     vlm_ask(sample, condition="base") returns a Record: the reply, the letter that was read in it, the
     reasoning and the judge's verdict.
     """
-    from pytest_vlmrobust.evaluation import evaluate
+    from pytest_vlmrobust.evaluation import ask
 
     state = request.config.stash[STATE]
     seed = state.settings_here({}).seed
 
-    def ask(sample: Sample, condition: str = "base") -> Record:
+    def ask_here(sample: Sample, condition: str = "base") -> Record:
         __tracebackhide__ = True
         state.note_use()
-        run = evaluate(vlm, [sample], [condition], judge=vlm_judge, seed=seed)
-        return run.record(condition, sample.id)
+        return ask(vlm, sample, condition, judge=vlm_judge, seed=seed)
 
-    return ask
+    return ask_here

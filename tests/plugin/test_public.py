@@ -32,6 +32,7 @@ DOCUMENTED = [
     "UsageError",
     "VacuousError",
     "VlmRobustError",
+    "ask",
     "assert_accuracy",
     "assert_accuracy_drop",
     "assert_confidently_wrong_rate",

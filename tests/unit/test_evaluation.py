@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from pytest_vlmrobust.assertions import assert_gates
-from pytest_vlmrobust.conditions import Case, condition
+from pytest_vlmrobust.conditions import Case, condition, perturb
 from pytest_vlmrobust.conditions.registry import unregister
 from pytest_vlmrobust.core.gates import Gate, check
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.samples import Sample, samples_digest
-from pytest_vlmrobust.datasets.shapes import iterate_shapes
+from pytest_vlmrobust.datasets.shapes import iterate_shapes, shapes_sample
 from pytest_vlmrobust.errors import DataError, ModelError, UsageError, VacuousError
-from pytest_vlmrobust.evaluation import evaluate
+from pytest_vlmrobust.evaluation import ask, evaluate
 from pytest_vlmrobust.judges.base import Consistency, JudgeCase, Verdict
 from pytest_vlmrobust.models.base import Answer
 from pytest_vlmrobust.models.scripted import ScriptedModel, reply
@@ -480,3 +480,18 @@ def test_samples_may_come_from_a_generator() -> None:
         yield from SAMPLES[:3]
 
     assert evaluate(ScriptedModel(grounded), generate(), "base").n == 3
+
+
+def test_asking_one_sample_asks_nothing_else() -> None:
+    asked: list[str] = []
+
+    def answer(prompt: Prompt) -> str:
+        asked.append(prompt.condition)
+        return reply(prompt.planted or "A", "So the answer is (A).", prompt=prompt)
+
+    sample = shapes_sample(0)
+    record = ask(ScriptedModel(answer), sample, "wrong-caption", seed=3)
+    assert asked == ["wrong-caption"]
+    assert record.planted_text == perturb(sample, "wrong-caption", seed=3).caption
+    assert record.letter == record.planted
+    assert record.verdict in ("consistent", "inconsistent")
