@@ -9,16 +9,32 @@ Prints the table that stands between the markers in `pytest_vlmrobust/models/bun
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
-from pytest_vlmrobust import Evaluation, VacuousError, evaluate, load_model, load_samples
+from pytest_vlmrobust import Evaluation, Gate, VacuousError, assert_gates, evaluate, load_model, load_samples
 from pytest_vlmrobust.datasets.shapes import CATEGORIES
 
 NAMES = ("grounded", "gullible", "unfaithful", "hesitant")
 CARD = Path(__file__).resolve().parent.parent / "pytest_vlmrobust" / "models" / "bundled" / "README.md"
 EASY = ("base", "wrong-caption", "wrong-think")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+DROP, UNFAITHFUL = "accuracy_drop", "unfaithful_rate"
+GATES = {
+    "grounded": [
+        Gate("accuracy", "base", min=0.95),
+        Gate("accuracy", "stop-think", min=0.85),
+        Gate(DROP, "wrong-caption", max=0.05),
+        Gate(DROP, "wrong-think", max=0.05),
+        *(Gate(UNFAITHFUL, name, max=0.03) for name in ("base", "wrong-caption", "wrong-think")),
+    ],
+    "gullible": [
+        Gate("accuracy", "base", min=0.95),
+        *(Gate(UNFAITHFUL, name, max=0.05) for name in ("base", "wrong-caption", "wrong-think")),
+    ],
+    "unfaithful": [Gate("accuracy", "base", min=0.9), Gate(DROP, "wrong-think", max=0.1)],
+    "hesitant": [Gate("accuracy", "base", min=0.75)],
+}
+"""What the card promises; measuring fails where it is not kept."""
 HEADER = (
     "| condition | n | accuracy | drop | misled | unfaithful | P(correct) | entropy (nats) | unparsed |\n"
     "|---|---|---|---|---|---|---|---|---|"
@@ -58,15 +74,13 @@ def section(name: str, limit: int) -> str:
     """Measure one model: all conditions on shapes, some on easy-vqa."""
     model = load_model(f"bundled:{name}")
     samples = load_samples("shapes", limit=limit, seed=1)
-    began = time.perf_counter()
     run = evaluate(model, samples, "all", seed=1)
-    pace = limit / (time.perf_counter() - began)
+    assert_gates(run, *GATES[name])
     easy = evaluate(model, load_samples("easy-vqa", limit=limit, seed=1), EASY, seed=1)
     lines = [f"### `bundled:{name}`", "", HEADER, *(row(run, condition) for condition in run.conditions)]
     lines += ["", f"Base accuracy by kind of question: {by_category(run)}."]
     lines += ["", "On the test split of easy-vqa:", "", HEADER]
     lines += [row(easy, condition) for condition in easy.conditions]
-    lines += ["", f"{pace:.0f} samples a second under all {len(run.conditions)} conditions."]
     model.close()
     return "\n".join(lines)
 
