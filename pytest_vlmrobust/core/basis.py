@@ -41,8 +41,8 @@ def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unsc
     figure = evaluation.figure(condition, metric)  # refuses where it does not apply
     if figure.detail.get("base_accuracy") == 0:
         raise VacuousError(
-            f"no verdict on {metric}: none of {figure.n} samples was right under {BASE}, so {condition} had no "
-            "accuracy to take away; see whether the model can do these questions at all"
+            f"no verdict on {metric}: none of {figure.n} samples was right under {BASE}, so {condition} had "
+            "no accuracy to take away; see whether the model can do these questions at all"
         )
     if basis == "judged":
         _check_decided(evaluation, metric, condition)
