@@ -14,7 +14,14 @@ from pytest_vlmrobust.core.records import Evaluation, EvaluationBuilder, Record
 from pytest_vlmrobust.core.replies import READER_VERSION, ReplyFormat, read_reply
 from pytest_vlmrobust.core.samples import Sample, check_ids, samples_digest
 from pytest_vlmrobust.core.views import BASE
-from pytest_vlmrobust.errors import DataError, ModelError, UsageError, VacuousError
+from pytest_vlmrobust.errors import (
+    DataError,
+    ModelError,
+    UsageError,
+    VacuousError,
+    VlmRobustError,
+    gist,
+)
 from pytest_vlmrobust.judges import Judge, load_judge
 from pytest_vlmrobust.judging import Judging, judge_case
 from pytest_vlmrobust.models.base import Answer, Model
@@ -163,7 +170,7 @@ def _answers(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Ans
     """Pass the model's answers on, and see that each prompt is answered once."""
     spec = model.info.spec
     waiting = set(range(len(prompts)))
-    for index, answer in model.answer(prompts):
+    for index, answer in _explained(model, prompts):
         if index not in waiting:
             again = "a second time" if index in range(len(prompts)) else f"of only {len(prompts)}"
             raise ModelError(f"model {spec!r} answered prompt {index} {again}: each is to be answered once")
@@ -187,6 +194,16 @@ def _check_prefill(spec: str, prompt: Prompt, answer: Answer) -> None:
             f"model {spec!r} did not begin its turn with the thought that {prompt.condition!r} plants; the "
             f"prefill of its answer is {answer.prefill!r:.80}. Without a prefill this condition tests nothing"
         )
+
+
+def _explained(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
+    """Pass on what a model yields, and say that it was the model when it fails."""
+    try:
+        yield from model.answer(prompts)
+    except VlmRobustError:
+        raise
+    except Exception as error:
+        raise ModelError(f"model {model.info.spec!r} failed while answering ({gist(error)})") from error
 
 
 def _record(sample: Sample, prompt: Prompt, answer: Answer, layout: ReplyFormat) -> Record:

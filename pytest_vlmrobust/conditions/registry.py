@@ -12,7 +12,7 @@ from pytest_vlmrobust.conditions.claims import statement
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.samples import LETTERS, Sample
 from pytest_vlmrobust.core.seeding import seeded
-from pytest_vlmrobust.errors import UsageError, unknown_name
+from pytest_vlmrobust.errors import UsageError, VlmRobustError, gist, unknown_name
 
 Plants = Literal["wrong", "right"]
 """Which option the added text asserts: a wrong one, or the right one."""
@@ -223,7 +223,7 @@ def perturb(sample: Sample, condition: str, *, seed: int = 0) -> Prompt:
             with the sample's id.
 
     Raises:
-        UsageError: no condition has this name, or it returned something else than a prompt.
+        UsageError: no condition has this name, it raised an error, or it returned no prompt.
     """
     chosen = get_condition(condition)
     planted = {
@@ -238,7 +238,12 @@ def perturb(sample: Sample, condition: str, *, seed: int = 0) -> Prompt:
         planted=planted,
         rng=seeded(seed, sample.id, condition),
     )
-    prompt = chosen.make(case)
+    try:
+        prompt = chosen.make(case)
+    except VlmRobustError:
+        raise
+    except Exception as error:
+        raise UsageError(f"condition {condition!r} failed on sample {sample.id!r} ({gist(error)})") from error
     if not isinstance(prompt, Prompt):
         raise UsageError(
             f"condition {condition!r} returned {type(prompt).__name__}: it has to return a Prompt, "

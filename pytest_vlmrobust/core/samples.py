@@ -83,6 +83,12 @@ class Sample:
                 "give one sentence for each choice, in the same order"
             )
 
+        if self.statements is not None and len(set(self.statements)) < len(self.statements):
+            raise DataError(
+                f"{where}: statements {list(self.statements)!r} are not distinct; a wrong option could then "
+                "not be told from the right one"
+            )
+
     @property
     def letters(self) -> tuple[str, ...]:
         """The labels in use, "A" first."""

@@ -20,6 +20,7 @@ from pytest_vlmrobust.conditions.registry import planted_option, unregister
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.samples import LETTERS, Sample
 from pytest_vlmrobust.datasets.images import BytesImage
+from pytest_vlmrobust.datasets.shapes import shapes_sample
 from pytest_vlmrobust.errors import UsageError
 
 BUILT_IN = (
@@ -308,3 +309,19 @@ def test_a_condition_that_returns_something_else_than_a_prompt_is_refused() -> N
     condition("texty")(lambda _case: "text")  # type: ignore[arg-type, return-value]
     with pytest.raises(UsageError, match="condition 'texty' returned str: it has to return a Prompt"):
         perturb(CAR, "texty")
+
+
+def test_a_condition_that_fails_is_named_with_the_sample() -> None:
+    @condition("breaks-down", plants="wrong")
+    def breaks_down(case: Case) -> Prompt:
+        """Raise an error."""
+        raise KeyError(f"depth of {case.condition}")
+
+    try:
+        with pytest.raises(
+            UsageError,
+            match=r"condition 'breaks-down' failed on sample 'shapes-test-0-0' \(KeyError: 'depth of breaks-down'\)",
+        ):
+            perturb(shapes_sample(0), "breaks-down")
+    finally:
+        unregister("breaks-down")

@@ -495,3 +495,13 @@ def test_asking_one_sample_asks_nothing_else() -> None:
     assert record.planted_text == perturb(sample, "wrong-caption", seed=3).caption
     assert record.letter == record.planted
     assert record.verdict in ("consistent", "inconsistent")
+
+
+def test_a_model_that_fails_midway_is_named() -> None:
+    def answer(prompt: Prompt) -> str:
+        raise RuntimeError(f"the cable was cut\n{prompt.sample_id}")
+
+    with pytest.raises(
+        ModelError, match=r"^model 'scripted' failed while answering \(RuntimeError: the cable was cut\)$"
+    ):
+        evaluate(ScriptedModel(answer), SAMPLES[:2], ["wrong-caption"])

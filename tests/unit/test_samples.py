@@ -52,6 +52,11 @@ def test_a_sample_cannot_be_changed() -> None:
             "sample 'one': answer is option -1, but the 3 options are numbered 0 to 2",
         ),
         (
+            {"statements": ("It is here.", "It is there.", "It is here.")},
+            "sample 'one': statements ['It is here.', 'It is there.', 'It is here.'] are not distinct; a "
+            "wrong option could then not be told from the right one",
+        ),
+        (
             {"statements": ("It is a cat.",)},
             "sample 'one': statements has 1 entries for 3 choices; give one sentence for each choice, "
             "in the same order",
