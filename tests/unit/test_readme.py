@@ -40,3 +40,12 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
 def test_every_block_of_python_compiles(number: int) -> None:
     block = TEXT.split("```python\n")[number + 1].split("```")[0]
     compile(block, f"README block {number}", "exec")
+
+
+@pytest.mark.parametrize("page", ["README.md", "pytest_vlmrobust/models/bundled/README.md"])
+def test_nothing_between_markers_is_left_empty(page: str) -> None:
+    text = (README.parent / page).read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- (\w+): begin -->\n(.*?)<!-- \1: end -->", text, re.DOTALL)
+    assert blocks
+    for name, block in blocks:
+        assert len(block) > 200, name
