@@ -20,7 +20,7 @@ from PIL import Image
 from PIL.Image import Image as PILImage
 from torch.utils.hooks import RemovableHandle
 from transformers import Qwen2_5_VLForConditionalGeneration
-from transformers.utils import is_torchvision_available
+from transformers.utils.import_utils import is_torchvision_available
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import read_reply
