@@ -121,7 +121,7 @@ def as_flag(setting: Setting) -> str:
 
 
 def as_ini(config: pytest.Config) -> Named:
-    """How the ini file of this session writes a setting."""
+    """How the ini file of a pytest session writes a setting."""
     return lambda setting: setting.ini_key + _file(config)
 
 
