@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_vlmrobust.datasets.registry import dataset, load_samples
     from pytest_vlmrobust.errors import (
         DataError,
+        EvaluationInterrupted,
         ModelError,
         StoreError,
         UsageError,
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
     from pytest_vlmrobust.models.registry import load_model
     from pytest_vlmrobust.models.scripted import ScriptedModel
+    from pytest_vlmrobust.store import Store
 
 __all__ = [
     "Answer",
     "Case",
     "DataError",
     "Evaluation",
+    "EvaluationInterrupted",
     "Figure",
     "Gate",
     "ImageSource",
@@ -57,6 +60,7 @@ __all__ = [
     "ReplyFormat",
     "Sample",
     "ScriptedModel",
+    "Store",
     "StoreError",
     "UsageError",
     "VacuousError",
@@ -95,12 +99,21 @@ _HOMES = {
     "core.replies": ("ReplyFormat", "read_reply"),
     "core.samples": ("ImageSource", "Sample"),
     "datasets.registry": ("dataset", "load_samples"),
-    "errors": ("DataError", "ModelError", "StoreError", "UsageError", "VacuousError", "VlmRobustError"),
+    "errors": (
+        "DataError",
+        "EvaluationInterrupted",
+        "ModelError",
+        "StoreError",
+        "UsageError",
+        "VacuousError",
+        "VlmRobustError",
+    ),
     "evaluation": ("ask", "evaluate"),
     "judges": ("Judge", "judge_consistency"),
     "models.base": ("Answer", "Model", "ModelInfo"),
     "models.registry": ("load_model",),
     "models.scripted": ("ScriptedModel",),
+    "store": ("Store",),
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pytest_vlmrobust.core.basis import check_whole
 from pytest_vlmrobust.core.explain import explain_failure, explain_gates
-from pytest_vlmrobust.core.gates import Gate, Outcome, check, default_gates
+from pytest_vlmrobust.core.gates import Gate, Outcome, check
 from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.thresholds import threshold_gates
 from pytest_vlmrobust.core.views import BASE
 from pytest_vlmrobust.errors import UsageError, VacuousError
 
@@ -127,6 +129,7 @@ def assert_gates(
     run: Evaluation,
     *gates: Gate,
     max_accuracy_drop: float | None = None,
+    max_stop_think_drop: float | None = None,
     max_unfaithful_rate: float | None = None,
     max_misled_rate: float | None = None,
     min_accuracy: float | None = None,
@@ -139,8 +142,9 @@ def assert_gates(
     Args:
         run: the evaluation.
         *gates: gates of your own.
-        max_accuracy_drop: gates every misleading or altering condition of the run, see
-            `pytest_vlmrobust.core.gates.default_gates`; a fraction in [0, 1] or None for no gate.
+        max_accuracy_drop: gates every condition of the run that misleads, or alters what is shown, see
+            `pytest_vlmrobust.core.thresholds`; a fraction in [0, 1] or None for no gate.
+        max_stop_think_drop: gates every condition that leaves no room for reasoning.
         max_unfaithful_rate: gates every condition whose replies hold reasoning.
         max_misled_rate: gates every misleading condition.
         min_accuracy: gates ``base``.
@@ -150,22 +154,24 @@ def assert_gates(
 
     Raises:
         AssertionError: a gate fails; gates without a verdict are named, too.
-        VacuousError: no gate fails, but some have no basis for a verdict, a threshold applies to no
-            condition, or one of ``conditions`` was not run.
+        VacuousError: no gate fails, but some have no basis for a verdict; or, before any is checked,
+            the run is incomplete, a threshold applies to no condition, or one of ``conditions`` was not run.
         UsageError: no gate and no threshold is given, or an argument makes no sense.
     """
     __tracebackhide__ = True
     _check_run(run)
     thresholds = {
         "max_accuracy_drop": max_accuracy_drop,
+        "max_stop_think_drop": max_stop_think_drop,
         "max_unfaithful_rate": max_unfaithful_rate,
         "max_misled_rate": max_misled_rate,
         "min_accuracy": min_accuracy,
         "max_confidently_wrong_rate": max_confidently_wrong_rate,
     }
-    chosen = (*gates, *_threshold_gates(run, thresholds, conditions))
+    chosen = (*gates, *_gates(run, thresholds, conditions))
     if not chosen:
         raise UsageError("assert_gates was given no gate and no threshold, so it would check nothing")
+    check_whole(run)
     outcomes, baseless = _check_all(run, chosen, max_unscored_rate)
     if not all(outcome.passed for outcome in outcomes):
         raise AssertionError("\n\n".join([explain_gates(run, outcomes), *map(str, baseless)]))
@@ -190,26 +196,22 @@ def _check_run(run: object) -> None:
         )
 
 
-def _threshold_gates(
+def _gates(
     run: Evaluation, thresholds: dict[str, float | None], conditions: str | Iterable[str] | None
 ) -> list[Gate]:
     """Make the gates of the thresholds; each threshold that is set has to make at least one."""
     __tracebackhide__ = True
     asked = [conditions] if isinstance(conditions, str) else conditions
     names = run.conditions if asked is None else tuple(asked)
-    for name in names:
-        run.columns(name)  # refuses a condition that was not run
+    roles = {name: run.roles(name) for name in names}  # refuses a condition that was not run
     made: list[Gate] = []
-    for setting, threshold in thresholds.items():
+    for name, threshold in thresholds.items():
         if threshold is None:
             continue
-        only = dict.fromkeys(thresholds) | {setting: threshold}
-        some = default_gates(
-            names, misleading=run.misleading, reasoned=run.reasoned, altering=run.altering, **only
-        )
+        some = threshold_gates(name, threshold, roles)
         if not some:
             raise VacuousError(
-                f"{setting}={threshold:g} applies to none of the conditions {', '.join(names) or '(none)'}, "
+                f"{name}={threshold:g} applies to none of the conditions {', '.join(names) or '(none)'}, "
                 "so it would check nothing"
             )
         made += some

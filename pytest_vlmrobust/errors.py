@@ -8,11 +8,18 @@
     ├── ModelError            a model that cannot be loaded or run
     ├── StoreError            a store of replies that cannot be read or written
     └── VacuousError          a verdict was asked for, but nothing (or too little) was measured
+
+    KeyboardInterrupt
+    └── EvaluationInterrupted Ctrl-C while a model was asked; brings what was finished
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.core.records import Evaluation
 
 
 class VlmRobustError(Exception):
@@ -37,6 +44,20 @@ class StoreError(VlmRobustError, RuntimeError):
 
 class VacuousError(VlmRobustError, RuntimeError):
     """There is no basis for a verdict: no samples, a condition not run, too much unscored."""
+
+
+class EvaluationInterrupted(KeyboardInterrupt):
+    """Ctrl-C while a model was asked.
+
+    Attributes:
+        evaluation: the samples that were finished under every condition, marked as incomplete; None where
+            there is none.
+    """
+
+    def __init__(self, message: str, evaluation: Evaluation | None) -> None:
+        """Say how far it came."""
+        super().__init__(message)
+        self.evaluation = evaluation
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

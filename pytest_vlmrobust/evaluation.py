@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from pytest_vlmrobust.conditions import get_condition, perturb, resolve_conditions
+from pytest_vlmrobust.asking import Came, answers, senseless
+from pytest_vlmrobust.conditions import get_condition, resolve_conditions
+from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.provenance import checked_provenance
-from pytest_vlmrobust.core.records import Evaluation, EvaluationBuilder, Record
-from pytest_vlmrobust.core.replies import READER_VERSION, ReplyFormat, read_reply
+from pytest_vlmrobust.core.records import Evaluation, Record
+from pytest_vlmrobust.core.replies import READER_VERSION
 from pytest_vlmrobust.core.samples import Sample, check_ids, samples_digest
 from pytest_vlmrobust.core.views import BASE
-from pytest_vlmrobust.errors import (
-    DataError,
-    ModelError,
-    UsageError,
-    VacuousError,
-    VlmRobustError,
-    gist,
-)
+from pytest_vlmrobust.errors import DataError, EvaluationInterrupted, UsageError, VacuousError
 from pytest_vlmrobust.judges import Judge, load_judge
 from pytest_vlmrobust.judging import Judging, judge_case
-from pytest_vlmrobust.models.base import Answer, Model
+from pytest_vlmrobust.models.base import Answer, Model, Storable
+from pytest_vlmrobust.prompting import Part, Prompts
+from pytest_vlmrobust.reading import Content, Reader
+from pytest_vlmrobust.stored import unreadable
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.store import Store
 
 PROTOCOL = "zhao2026"
 """Zhao et al. 2026, arXiv 2602.12506."""
@@ -32,10 +33,11 @@ PROTOCOL = "zhao2026"
 PROTOCOL_VERSION = 1
 """Counts our choices where the paper leaves them open; figures of different versions do not compare."""
 
-_SAMPLES_PER_CALL = 1024
-"""How many samples a model is asked about at once: many batches, and yet bounded memory."""
+_READ_AT_ONCE = 128
+"""How many replies are read and judged together: few enough for Ctrl-C to leave little unfinished."""
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int, int], None]
+"""Takes how many replies there are, how many there will be, and how many of the former were stored."""
 
 
 def evaluate(
@@ -45,6 +47,7 @@ def evaluate(
     *,
     judge: Judge | str = "rules",
     seed: int = 0,
+    store: Store | None = None,
     progress: Progress | None = None,
     dataset: str = "",
     context: Mapping[str, Any] | None = None,
@@ -58,7 +61,10 @@ def evaluate(
             ``base`` is always run.
         judge: compares the reasoning with the answer; or the name of a judge.
         seed: seeds, with each sample's id, which option is planted.
-        progress: called with (replies so far, replies in all), at first with 0 of them.
+        store: gives the replies that were computed before, and keeps each new one as soon as it exists;
+            used where the model is `Storable`.
+        progress: called with (replies so far, replies in all, replies so far that were stored), at
+            first with none so far.
         dataset: name of the data set, for the report.
         context: what else is to be known about the run, as JSON values: time, versions, the
             ``command`` that repeats it; joins the provenance.
@@ -74,28 +80,25 @@ def evaluate(
             another type.
         ModelError: the model failed, did not answer each prompt once, or did not go on from a
             planted thought.
+        StoreError: the store is damaged. One that cannot be written to is no error; its ``problem`` tells.
+        EvaluationInterrupted: Ctrl-C; brings the samples that were finished.
     """
     names = resolve_conditions(conditions)
     chosen = tuple(samples)
-    judging = Judging(_known_judge(judge))
-    _check(model, chosen, seed)
-    _check_conditions(chosen, names, seed)
-    provenance = _provenance(model, chosen, names, judging.judge, seed, dataset, context or {})
+    known_judge = _known_judge(judge)
+    _check(model, chosen, seed, store)
+    prompts = Prompts(chosen, names, seed)
+    prompts.check()
+    provenance = _provenance(model, chosen, names, known_judge, seed, dataset, context or {})
+    run = _Run(model, known_judge, prompts, store, progress or _silent)
     builder = EvaluationBuilder(sample_ids=[sample.id for sample in chosen], conditions=names)
-    done, total = 0, len(chosen) * len(names)
-    report = progress or _silent
-    report(done, total)
-    for record, prompt in _replies(model, chosen, names, seed):
-        case = judge_case(record, prompt, reasons=get_condition(record.condition).reasons)
-        for judged in judging.take(record, case):
-            builder.add(judged)
-        done += 1
-        report(done, total)
-    for judged in judging.rest():
-        builder.add(judged)
-    if judging.failures:
-        provenance["judge_failures"] = {"count": judging.failures, "first": judging.first_failure}
-    return builder.build(provenance=provenance)
+    try:
+        for record in run.records():
+            builder.add(record)
+        return builder.build(provenance={**provenance, **run.facts()})
+    except KeyboardInterrupt:
+        part = builder.build_partial(provenance={**provenance, **run.facts()})
+        raise EvaluationInterrupted(run.told(), part) from None
 
 
 def ask(
@@ -117,97 +120,101 @@ def ask(
         UsageError: an unknown condition or judge, or an argument of another type.
         ModelError: the model failed, or did not answer the prompt once.
     """
-    judging = Judging(_known_judge(judge))
-    _check(model, [sample], seed)
-    reasons = get_condition(condition).reasons
-    ((record, prompt),) = _replies(model, [sample], [condition], seed)
-    judged = [*judging.take(record, judge_case(record, prompt, reasons=reasons)), *judging.rest()]
-    return judged[0]
+    known_judge = _known_judge(judge)
+    _check(model, [sample], seed, None)
+    prompts = Prompts([sample], [condition], seed)
+    (record,) = _Run(model, known_judge, prompts, None, _silent).records()
+    return record
 
 
-def _silent(_done: int, _total: int) -> None:
+def _silent(_done: int, _total: int, _stored: int) -> None:
     """Report no progress."""
 
 
-def _replies(
-    model: Model, samples: Sequence[Sample], names: Sequence[str], seed: int
-) -> Iterator[tuple[Record, Prompt]]:
-    """Ask the model, part of the samples at a time, and yield each reply as it was read."""
-    for start in range(0, len(samples), _SAMPLES_PER_CALL):
-        part = samples[start : start + _SAMPLES_PER_CALL]
-        asked = [(sample, _prompt(sample, name, seed)) for sample in part for name in names]
-        prompts = [prompt for _, prompt in asked]
-        for index, answer in _answers(model, prompts):
-            sample, prompt = asked[index]
-            try:
-                record = _record(sample, prompt, answer, model.reply_format)
-            except DataError as error:
-                spec = model.info.spec
-                raise ModelError(f"model {spec!r} gave an answer that makes no sense: {error}") from error
-            yield record, prompt
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    """A reply that was read, on its way to the judge."""
+
+    sample: Sample
+    prompt: Prompt
+    answer: Answer
+    content: Content
+    stored: bool
 
 
-def _prompt(sample: Sample, name: str, seed: int) -> Prompt:
-    """Perturb a sample, and see that it is still the same question."""
-    prompt = perturb(sample, name, seed=seed)
-    where = f"condition {name!r} on sample {sample.id!r}"
-    for field, was, came in (
-        ("sample_id", sample.id, prompt.sample_id),
-        ("condition", name, prompt.condition),
-        ("question", sample.question, prompt.question),
-    ):
-        if was != came:
-            raise UsageError(f"{where} changed {field} from {was!r} to {came!r}: it has to stay as it is")
-    if sample.choices[sample.answer] not in prompt.choices:
-        raise UsageError(
-            f"{where} took away the right option {sample.choices[sample.answer]!r}: a condition may order "
-            "or add options, but the right one stays among them"
-        )
-    return prompt
+class _Run:
+    """The way of all prompts through model, reader and judge."""
+
+    def __init__(
+        self, model: Model, judge: Judge, prompts: Prompts, store: Store | None, report: Progress
+    ) -> None:
+        self._model = model
+        self._prompts = prompts
+        # What was read and judged is kept where the reply itself is kept, and nowhere else.
+        self._store = store if isinstance(model, Storable) else None
+        self._reader = Reader(model.reply_format, self._store)
+        self._judging: Judging[_Read] = Judging(judge, store=self._store)
+        self._report = report
+        self._stored = self._computed = 0
+
+    def records(self) -> Iterator[Record]:
+        """Yield the record of each prompt, in the order in which they are finished."""
+        self._report(0, self._prompts.total, 0)
+        for part in self._prompts.parts():
+            for came in answers(self._model, [prompt for _, prompt in part], self._store):
+                self._count(came)
+                for start in range(0, len(came.answers), _READ_AT_ONCE):
+                    yield from self._finished(part, came, start)
+        for read, verdict in self._judging.rest():
+            yield self._record(read, verdict)
+
+    def facts(self) -> dict[str, Any]:
+        """What is known about the run at its end."""
+        failures = {"count": self._judging.failures, "first": self._judging.first_failure}
+        return {
+            "judge_failures": failures,
+            "replies": {"stored": self._stored, "computed": self._computed},
+        }
+
+    def told(self) -> str:
+        """How far the run has come, for a person who stopped it."""
+        done = self._stored + self._computed
+        text = f"stopped after {done} of {self._prompts.total} replies"
+        if not done or self._store is None or self._store.problem:
+            return text
+        return f"{text}, which are kept in {self._store.path}: the next run goes on from there"
+
+    def _count(self, came: Came) -> None:
+        if came.stored:
+            self._stored += len(came.answers)
+        else:
+            self._computed += len(came.answers)
+        self._report(self._stored + self._computed, self._prompts.total, self._stored)
+
+    def _finished(self, part: Part, came: Came, start: int) -> Iterator[Record]:
+        """Read and judge some of the answers that came together."""
+        chosen = came.answers[start : start + _READ_AT_ONCE]
+        contents = self._reader.read([(part[index][1], answer) for index, answer in chosen])
+        cases = []
+        for (index, answer), content in zip(chosen, contents, strict=True):
+            sample, prompt = part[index]
+            read = _Read(sample=sample, prompt=prompt, answer=answer, content=content, stored=came.stored)
+            reasons = get_condition(prompt.condition).reasons
+            cases.append((read, judge_case(prompt, content, reasons=reasons)))
+        for read, verdict in self._judging.take(cases):
+            yield self._record(read, verdict)
+
+    def _record(self, read: _Read, verdict: str) -> Record:
+        try:
+            return _record(read, verdict)
+        except DataError as error:
+            if read.stored and self._store is not None:
+                raise unreadable(self._store, "reply", error) from error
+            raise senseless(self._model, error) from error
 
 
-def _answers(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
-    """Pass the model's answers on, and see that each prompt is answered once."""
-    spec = model.info.spec
-    waiting = set(range(len(prompts)))
-    for index, answer in _explained(model, prompts):
-        if index not in waiting:
-            again = "a second time" if index in range(len(prompts)) else f"of only {len(prompts)}"
-            raise ModelError(f"model {spec!r} answered prompt {index} {again}: each is to be answered once")
-        if not isinstance(answer, Answer):
-            raise ModelError(f"model {spec!r} yielded {answer!r:.80} for prompt {index}, not an Answer")
-        waiting.remove(index)
-        _check_prefill(spec, prompts[index], answer)
-        yield index, answer
-    if waiting:
-        first = prompts[min(waiting)]
-        raise ModelError(
-            f"model {spec!r} left {len(waiting)} of {len(prompts)} prompts without an answer, the first of "
-            f"them sample {first.sample_id!r} under {first.condition!r}"
-        )
-
-
-def _check_prefill(spec: str, prompt: Prompt, answer: Answer) -> None:
-    """Refuse an answer to a planted thought that was never planted: it would look robust."""
-    if prompt.thought not in answer.prefill:
-        raise ModelError(
-            f"model {spec!r} did not begin its turn with the thought that {prompt.condition!r} plants; the "
-            f"prefill of its answer is {answer.prefill!r:.80}. Without a prefill this condition tests nothing"
-        )
-
-
-def _explained(model: Model, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Answer]]:
-    """Pass on what a model yields, and say that it was the model when it fails."""
-    try:
-        yield from model.answer(prompts)
-    except VlmRobustError:
-        raise
-    except Exception as error:
-        raise ModelError(f"model {model.info.spec!r} failed while answering ({gist(error)})") from error
-
-
-def _record(sample: Sample, prompt: Prompt, answer: Answer, layout: ReplyFormat) -> Record:
-    reply = read_reply(answer.text, prompt.choices, dialect=layout, prefill=answer.prefill)
+def _record(read: _Read, verdict: str) -> Record:
+    sample, prompt, answer, content = read.sample, read.prompt, read.answer, read.content
     return Record(
         sample_id=sample.id,
         condition=prompt.condition,
@@ -220,9 +227,10 @@ def _record(sample: Sample, prompt: Prompt, answer: Answer, layout: ReplyFormat)
         planted_text=prompt.planted_text,
         prefill=answer.prefill,
         reply=answer.text,
-        think=reply.think,
-        letter=reply.letter,
-        unparsed_reason=str(reply.reason or ""),
+        think=content.think,
+        letter=content.letter,
+        unparsed_reason=content.reason,
+        verdict=verdict,
         letter_probs=answer.letter_probs,
         letter_mass=answer.letter_mass,
         truncated=answer.truncated,
@@ -230,7 +238,7 @@ def _record(sample: Sample, prompt: Prompt, answer: Answer, layout: ReplyFormat)
     )
 
 
-def _check(model: object, samples: Sequence[Sample], seed: int) -> None:
+def _check(model: object, samples: Sequence[Sample], seed: int, store: object) -> None:
     if not isinstance(model, Model):
         raise UsageError(
             f"model must be a model, as load_model(...) returns it, got {type(model).__name__}: it lacks "
@@ -238,27 +246,17 @@ def _check(model: object, samples: Sequence[Sample], seed: int) -> None:
         )
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise UsageError(f"seed={seed!r}: an integer is needed")
+    if store is not None:
+        from pytest_vlmrobust.store import Store
+
+        if not isinstance(store, Store):
+            raise UsageError(f"store must be a Store, as Store.open(path) returns it, got {store!r:.80}")
     if not samples:
         raise VacuousError("there are no samples: an evaluation of nothing shows nothing")
     for sample in samples:
         if not isinstance(sample, Sample):
             raise UsageError(f"samples must be Sample objects, got {type(sample).__name__}: {sample!r:.80}")
     check_ids(samples)
-
-
-def _check_conditions(samples: Sequence[Sample], names: Sequence[str], seed: int) -> None:
-    """Refuse a condition that leaves every prompt as it is: it could never fail."""
-    for name in names:
-        if name != BASE and not any(_changes(sample, name, seed) for sample in samples):
-            raise VacuousError(
-                f"condition {name!r} changed nothing on any of the {len(samples)} samples, so it would "
-                f"compare {BASE} with itself"
-            )
-
-
-def _changes(sample: Sample, name: str, seed: int) -> bool:
-    prompt, plain = _prompt(sample, name, seed), _prompt(sample, BASE, seed)
-    return replace(prompt, condition=BASE, planted=plain.planted) != plain
 
 
 def _known_judge(judge: Judge | str) -> Judge:
@@ -289,10 +287,9 @@ def _provenance(
         "dataset": {"name": dataset, "digest": samples_digest(samples), "n": len(samples)},
         "conditions": [{"name": c.name, "plants": c.plants, "reasons": c.reasons} for c in listed],
         "judge": judge.name,
-        "judge_failures": {"count": 0, "first": ""},
         "seed": seed,
     }
     for key in context:
-        if key in ours:
+        if key in (*ours, "judge_failures", "replies"):
             raise UsageError(f"context.{key} is written by evaluate itself: leave it out")
     return checked_provenance({**ours, **context})

@@ -1,19 +1,28 @@
-"""Has replies judged in batches, and never turns a judge's failure into a verdict."""
+"""Has thoughts judged in batches, recalls verdicts, and never turns a judge's failure into a verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pytest_vlmrobust.core.prompts import Prompt
-from pytest_vlmrobust.core.rows import Record
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.judges import Judge
-from pytest_vlmrobust.judges.base import Consistency, JudgeCase, Verdict
+from pytest_vlmrobust.judges.base import Consistency, JudgeCase, Verdict, declared_version
+from pytest_vlmrobust.reading import Content
+from pytest_vlmrobust.stored import recalled
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.store import Store
+
+T = TypeVar("T")
+
+NOT_APPLICABLE = "not_applicable"
+UNSCORED = "unscored"
 
 
-class Judging:
-    """Collects records that wait for a verdict, and hands them to the judge in batches.
+class Judging(Generic[T]):
+    """Gives each item a verdict: at once by a judge that is a mere function, else in batches.
 
     Attributes:
         judge: the judge.
@@ -21,39 +30,65 @@ class Judging:
         first_failure: the first error that it raised, for the report, or "".
     """
 
-    def __init__(self, judge: Judge, *, batch: int = 256) -> None:
-        """Start with none waiting; ``batch`` is how many the judge is given at once."""
+    def __init__(self, judge: Judge, *, store: Store | None = None, batch: int = 256) -> None:
+        """Start with none waiting.
+
+        Args:
+            judge: the judge.
+            store: where verdicts are looked up and kept, of a judge that declares a version.
+            batch: how many cases any other judge is given at once.
+        """
         self.judge = judge
         self.failures = 0
         self.first_failure = ""
-        self._batch = batch
-        self._waiting: list[tuple[Record, JudgeCase]] = []
+        self._version = declared_version(judge)
+        self._store = store if self._version is not None else None
+        self._batch = 1 if self._version is not None else batch
+        self._waiting: list[tuple[T, JudgeCase]] = []
 
-    def take(self, record: Record, case: JudgeCase | None) -> Iterator[Record]:
-        """Take a record in, and yield those that are finished: at once where there is no case.
+    def take(self, items: Iterable[tuple[T, JudgeCase | None]]) -> Iterator[tuple[T, str]]:
+        """Take items in, each with what there is to judge, and yield those that are finished.
+
+        Yields:
+            The item, and one of the verdicts of a record; "not_applicable" where there was no case.
 
         Raises:
             UsageError: the judge did not give one verdict for each case.
+            StoreError: the store is damaged.
         """
-        if case is None:
-            yield record
-            return
-        self._waiting.append((record, case))
+        for item, case in items:
+            if case is None:
+                yield item, NOT_APPLICABLE
+            else:
+                self._waiting.append((item, case))
         if len(self._waiting) >= self._batch:
             yield from self.rest()
 
-    def rest(self) -> Iterator[Record]:
-        """Judge those that wait, and yield them.
-
-        Raises:
-            UsageError: the judge did not give one verdict for each case.
-        """
+    def rest(self) -> Iterator[tuple[T, str]]:
+        """Judge those that wait, and yield them as `take` does."""
         waiting, self._waiting = self._waiting, []
-        verdicts = self._verdicts([case for _, case in waiting])
-        for (record, _), verdict in zip(waiting, verdicts, strict=True):
-            yield replace(record, verdict="unscored" if verdict is None else verdict.value)
+        cases = [case for _, case in waiting]
+        verdicts = self._judged(cases) if self._store is None else self._recalled(cases, self._store)
+        for (item, _), verdict in zip(waiting, verdicts, strict=True):
+            yield item, UNSCORED if verdict is None else verdict.value
 
-    def _verdicts(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
+    def _recalled(self, cases: Sequence[JudgeCase], store: Store) -> list[Verdict]:
+        from pytest_vlmrobust.keys import content_key, source_digest
+
+        fixed = source_digest(), self.judge.name, self._version or ""
+        return recalled(
+            store,
+            "verdict",
+            [
+                content_key("verdict", *fixed, c.question, c.choices, c.think, c.letter, c.prefill)
+                for c in cases
+            ],
+            make=lambda indices: self._judged([cases[index] for index in indices]),
+            write=lambda _, verdict: None if verdict is None else verdict.value,
+            read=lambda _, text: Consistency(text),
+        )
+
+    def _judged(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
         """Judge all cases together; where that fails, one by one, so that one cannot spoil the others."""
         if not cases:
             return []
@@ -61,28 +96,28 @@ class Judging:
             given = self.judge.judge(cases)
         except Exception as error:  # a judge may fail in any way; it is counted, not guessed around
             if len(cases) > 1:
-                return [verdict for case in cases for verdict in self._verdicts([case])]
+                return [verdict for case in cases for verdict in self._judged([case])]
             self.failures += 1
             self.first_failure = self.first_failure or f"{type(error).__name__}: {error}"
             return [None]
         return _checked(given, len(cases), self.judge.name)
 
 
-def judge_case(record: Record, prompt: Prompt, *, reasons: bool) -> JudgeCase | None:
+def judge_case(prompt: Prompt, content: Content, *, reasons: bool) -> JudgeCase | None:
     """Return what a judge is to compare, or None where there is nothing to compare.
 
     Args:
-        record: the record of a reply.
         prompt: what was asked.
+        content: what was read in the reply.
         reasons: whether the condition leaves reasoning to the model.
     """
-    if not reasons or record.letter is None or not (record.think or "").strip():
+    if not reasons or content.letter is None or content.think is None or not content.think.strip():
         return None
     return JudgeCase(
-        question=record.question,
-        choices=record.choices,
-        think=record.think or "",
-        letter=record.letter,
+        question=prompt.question,
+        choices=prompt.choices,
+        think=content.think,
+        letter=content.letter,
         prefill=prompt.thought,
     )
 

@@ -6,7 +6,7 @@ pytest-xdist hand their part to the process that reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from typing import Any, Literal
@@ -27,6 +27,7 @@ class ModelRequest:
     dtype: str = "auto"
     batch_size: int | None = None
     max_new_tokens: int = 512
+    reference: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +78,23 @@ class GateRow:
 
 
 class Runs:
-    """Evaluations by what they depend on, and the gates that were checked on them."""
+    """Evaluations by what they depend on, and the gates that were checked on them.
+
+    Incomplete ones are kept apart: they are shown, and take part in nothing else.
+    """
 
     def __init__(self) -> None:
         self._runs: dict[RunKey, Evaluation] = {}
+        self._stopped: dict[RunKey, Evaluation] = {}
         self._views: dict[tuple[RunKey, tuple[str, ...]], Evaluation] = {}
         self.gates: list[GateRow] = []
 
     def __bool__(self) -> bool:
-        return bool(self._runs)
+        return bool(self._runs or self._stopped)
 
     def __iter__(self) -> Iterator[tuple[RunKey, Evaluation]]:
-        return iter(self._runs.items())
+        for key in dict.fromkeys([*self._runs, *self._stopped]):
+            yield from ((key, runs[key]) for runs in (self._runs, self._stopped) if key in runs)
 
     def get(
         self,
@@ -101,31 +107,43 @@ class Runs:
         Args:
             key: what the answers depend on.
             conditions: the conditions that the result has, ``base`` first.
-            measure: evaluates the conditions that it is given.
+            measure: evaluates the conditions that it is given. What it returns incomplete is handed
+                on, and measured anew when it is asked for again.
         """
         if (key, conditions) not in self._views:
             known = self._runs[key].conditions if key in self._runs else ()
             missing = tuple(name for name in conditions if name not in known)
             if missing:
-                self.add(key, measure(missing))
-            self._views[key, conditions] = _restricted(self._runs[key], conditions)
+                measured = measure(missing)
+                self.add(key, measured)
+                if measured.incomplete is not None:
+                    return measured
+            self._views[key, conditions] = self._runs[key].select(conditions)
         return self._views[key, conditions]
 
     def add(self, key: RunKey, evaluation: Evaluation) -> None:
         """Keep an evaluation; of a condition that is there already the first answers stay.
 
+        Of incomplete ones the one that got furthest is kept, until all its conditions are there whole.
+
         Raises:
             DataError: the samples are not those of the first evaluation.
         """
-        first = self._runs.get(key)
-        self._runs[key] = evaluation if first is None else _merged(key, first, evaluation)
+        if evaluation.incomplete is None:
+            first = self._runs.get(key)
+            self._runs[key] = evaluation if first is None else _merged(key, first, evaluation)
+        elif key not in self._stopped or _size(evaluation) > _size(self._stopped[key]):
+            self._stopped[key] = evaluation
+        whole, stopped = self._runs.get(key), self._stopped.get(key)
+        if whole and stopped and set(stopped.conditions) <= set(whole.conditions):
+            del self._stopped[key]
 
     def sort(self, specs: Sequence[str]) -> None:
         """Put the runs in the order of their models, whichever worker was done first."""
         rank = {spec: index for index, spec in enumerate(specs)}
-        self._runs = dict(
-            sorted(self._runs.items(), key=lambda item: rank.get(item[0].model.spec, len(rank)))
-        )
+        keys = sorted([*self._runs, *self._stopped], key=lambda key: rank.get(key.model.spec, len(rank)))
+        self._runs = {key: self._runs[key] for key in keys if key in self._runs}
+        self._stopped = {key: self._stopped[key] for key in keys if key in self._stopped}
 
     def gates_of(self, key: RunKey) -> list[GateRow]:
         """The gates that were checked on one run, in order."""
@@ -147,7 +165,8 @@ class Runs:
         names: dict[RunKey, RunKey] = {}
         for entry in document["runs"]:
             key, run = RunKey.from_json(entry["key"]), Evaluation.from_json(entry["run"])
-            names[key] = self._name(key, run)
+            if key not in names:  # an incomplete run follows the whole one of its key
+                names[key] = self._name(key, run)
             self.add(names[key], run)
         for row in document["gates"]:
             key = RunKey.from_json(row["key"])
@@ -156,7 +175,7 @@ class Runs:
     def _name(self, key: RunKey, run: Evaluation) -> RunKey:
         """The key itself, or one like it under which nothing contradicts the run."""
         known = self._runs.get(key)
-        if known is None or _agree(known, run):
+        if known is None or run.incomplete is not None or known.agrees_with(run):
             return key
         taken = [other.model.spec for other in self._runs]
         return replace(key, model=replace(key.model, spec=free_name(key.model.spec, taken)))
@@ -172,50 +191,16 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     return next(free for free in chain([name], numbered) if free not in taken)
 
 
-def _agree(first: Evaluation, second: Evaluation) -> bool:
-    """Whether two evaluations have the same answers wherever they share sample and condition."""
-    if first.sample_ids != second.sample_ids:
-        return False
-    shared = [name for name in first.conditions if name in second.conditions]
-    return all(list(first.records(name)) == list(second.records(name)) for name in shared)
-
-
-def _restricted(evaluation: Evaluation, conditions: Iterable[str]) -> Evaluation:
-    """The part of an evaluation that belongs to some of its conditions; itself when it is all of it."""
-    names = tuple(conditions)
-    if names == evaluation.conditions:
-        return evaluation
-    return _rebuilt(evaluation, dict.fromkeys(names, evaluation))
+def _size(evaluation: Evaluation) -> int:
+    """How many replies an evaluation holds."""
+    return evaluation.n * len(evaluation.conditions)
 
 
 def _merged(key: RunKey, first: Evaluation, second: Evaluation) -> Evaluation:
-    if first.sample_ids != second.sample_ids:
+    try:
+        return first.merge(second)
+    except DataError as error:
         raise DataError(
-            f"data set {key.dataset!r} gave other samples than before: its answers cannot be paired; "
-            "a data set has to give the same samples for the same limit and seed"
-        )
-    sources = dict.fromkeys(second.conditions, second) | dict.fromkeys(first.conditions, first)
-    order = [*first.conditions, *(name for name in second.conditions if name not in first.conditions)]
-    failures = [
-        run.provenance["judge_failures"] for run in (first, second) if "judge_failures" in run.provenance
-    ]
-    told = next((failure["first"] for failure in failures if failure["first"]), "")
-    return _rebuilt(
-        first,
-        {name: sources[name] for name in order},
-        judge_failures={"count": sum(failure["count"] for failure in failures), "first": told},
-    )
-
-
-def _rebuilt(template: Evaluation, sources: Mapping[str, Evaluation], **facts: object) -> Evaluation:
-    """An evaluation with each condition taken from one of several, and some facts about it replaced."""
-    described = [
-        entry
-        for name, source in sources.items()
-        for entry in source.provenance.get("conditions", [])
-        if entry["name"] == name
-    ]
-    records = (record for name, source in sources.items() for record in source.records(name))
-    return Evaluation.from_records(
-        records, provenance={**template.provenance, "conditions": described, **facts}
-    )
+            f"data set {key.dataset!r} gave other samples than before, so its answers cannot be paired "
+            f"({error}); a data set has to give the same samples for the same limit and seed"
+        ) from error

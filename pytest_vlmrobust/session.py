@@ -11,7 +11,8 @@ import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_vlmrobust.conditions import resolve_conditions
 from pytest_vlmrobust.core.documents import report_document
@@ -20,15 +21,18 @@ from pytest_vlmrobust.core.gates import Gate, Outcome, check
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.datasets.registry import load_samples
-from pytest_vlmrobust.errors import VacuousError
+from pytest_vlmrobust.errors import EvaluationInterrupted, VacuousError
 from pytest_vlmrobust.evaluation import evaluate
 from pytest_vlmrobust.models.base import Model
 from pytest_vlmrobust.models.registry import load_model
 from pytest_vlmrobust.options import Settings
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs, free_name
 
+if TYPE_CHECKING:
+    from pytest_vlmrobust.store import Store
+
 Progress = Callable[[str], Any]
-"""Given a title, opens a context manager that yields ``progress(done, total)``."""
+"""Given a title, opens a context manager that yields ``progress(done, total, stored)``."""
 
 _LIBRARIES = ("pytest-vlmrobust", "pytest", "torch", "transformers", "numpy", "pillow")
 
@@ -44,13 +48,21 @@ class Checked:
 class Session:
     """Loads models, makes evaluations once, checks gates, and keeps what came of it."""
 
-    def __init__(self, *, command: str, progress: Progress, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        command: str,
+        progress: Progress,
+        threads: int | None = None,
+        store: Path | None = None,
+    ) -> None:
         """Start with nothing measured.
 
         Args:
             command: the command that started the session.
             progress: shows how far an evaluation is.
             threads: CPU threads of a model; by default PyTorch's own choice.
+            store: where replies are kept; opened, and made, with the first model. None keeps none.
         """
         self.runs = Runs()
         self._command = command
@@ -59,11 +71,22 @@ class Session:
         self._loaded: dict[int, ModelRequest] = {}
         self._own: list[tuple[Model, ModelRequest]] = []
         self._samples: dict[tuple[str, int, int], Sequence[Sample]] = {}
+        self._store_path = store
+        self._store: Store | None = None
+
+    @property
+    def store_problem(self) -> str:
+        """Why something that should have been kept was not, or ""."""
+        return self._store.problem if self._store is not None and self._store.lost else ""
 
     def load(self, request: ModelRequest) -> Model:
-        """Load a model, and remember what was asked for."""
+        """Load a model, and remember what was asked for.
+
+        Raises:
+            UsageError, ModelError, StoreError: it cannot be loaded, or the store is damaged.
+        """
         options = asdict(request)
-        model = load_model(options.pop("spec"), threads=self._threads, **options)
+        model = load_model(options.pop("spec"), threads=self._threads, store=self._opened_store(), **options)
         self._loaded[id(model)] = request
         return model
 
@@ -92,22 +115,33 @@ class Session:
         )
 
     def evaluate(self, model: Model, settings: Settings) -> Evaluation:
-        """Evaluate a model, or return what is known of it already."""
+        """Evaluate a model, or return what is known of it already.
+
+        Raises:
+            EvaluationInterrupted: Ctrl-C; what was finished is kept, marked as incomplete.
+            VlmRobustError: as `pytest_vlmrobust.evaluation.evaluate`.
+        """
         key = self.key(model, settings)
 
         def measure(conditions: tuple[str, ...]) -> Evaluation:
-            samples = self.samples(settings)
-            with self._progress(f"{key.model.spec} on {key.dataset}") as progress:
-                return evaluate(
-                    model,
-                    samples,
-                    conditions,
-                    judge=settings.judge,
-                    seed=settings.seed,
-                    dataset=settings.dataset,
-                    progress=progress,
-                    context=self._context(key.model),
-                )
+            samples, store = self.samples(settings), self._opened_store()
+            try:
+                with self._progress(f"{key.model.spec} on {key.dataset}") as progress:
+                    return evaluate(
+                        model,
+                        samples,
+                        conditions,
+                        judge=settings.judge,
+                        seed=settings.seed,
+                        store=store,
+                        dataset=settings.dataset,
+                        progress=progress,
+                        context=self._context(key.model),
+                    )
+            except EvaluationInterrupted as stopped:
+                if stopped.evaluation is not None:
+                    self.runs.add(key, stopped.evaluation)
+                raise
 
         return self.runs.get(key, resolve_conditions(settings.conditions), measure)
 
@@ -145,6 +179,18 @@ class Session:
         gates = [_gate_entry(row) for row in self.runs.gates]
         context = {"created": _now(), "command": self._command, "gates": gates}
         return report_document([run for _, run in self.runs], context)
+
+    def close(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            self._store.close()
+
+    def _opened_store(self) -> Store | None:
+        if self._store is None and self._store_path is not None:
+            from pytest_vlmrobust.store import Store
+
+            self._store = Store.open(self._store_path)
+        return self._store
 
     def _request_of_own(self, model: Model) -> ModelRequest:
         """Name a model that a fixture of the user's own has put in the place of ours.

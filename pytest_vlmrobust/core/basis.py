@@ -25,11 +25,13 @@ def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unsc
         max_unscored_rate: see `pytest_vlmrobust.core.gates.check`.
 
     Raises:
-        VacuousError: the condition was not run, the figure does not apply, or too much is missing.
+        VacuousError: the run is incomplete, the condition was not run, the figure does not apply, or
+            too much is missing.
         UsageError: ``evaluation`` is something else.
     """
     if not isinstance(evaluation, Evaluation):
         raise UsageError(f"run must be an Evaluation, as evaluate(...) returns it; got {evaluation!r:.80}")
+    check_whole(evaluation)
     evaluation.columns(condition)
     basis = METRICS[metric].basis
     if basis != "asked":
@@ -48,6 +50,23 @@ def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unsc
         _check_decided(evaluation, metric, condition)
     if basis == "letter_probs":
         _check_probs(evaluation, metric, condition, max_unscored_rate)
+
+
+def check_whole(evaluation: Evaluation) -> None:
+    """Refuse any verdict on a run that was stopped before its end.
+
+    The samples that it has are the first ones, not a fair choice: an easy beginning would pass.
+
+    Raises:
+        VacuousError: the run is incomplete; the message says how much of it there is.
+    """
+    told = evaluation.incomplete
+    if told is not None:
+        raise VacuousError(
+            f"no verdict: the run is incomplete ({told.reason}), {told.samples} of {told.of} samples have a "
+            "reply under every condition\n"
+            "  what to do: run it again to its end; replies that are in the store are not computed twice"
+        )
 
 
 def _check_parsed(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:

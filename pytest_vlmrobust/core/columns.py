@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ class SampleColumns:
     questions: Sequence[str]
     categories: Sequence[str]
     groups: Sequence[str]
+
+    def take(self, rows: NDArray[np.intp]) -> SampleColumns:
+        """Copy what is known of the samples of some rows, in the order of ``rows``."""
+        taken = {name: _taken(getattr(self, name), rows) for name in _names(self)}
+        return SampleColumns(**{**taken, "ids": tuple(taken["ids"])})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,6 +128,18 @@ class Columns:
         same: BoolArray = self.verdict == _VERDICT_CODES[verdict]
         return same
 
+    def take(self, rows: NDArray[np.intp]) -> Columns:
+        """Copy some of the records.
+
+        Args:
+            rows: (m,) the rows to copy, in the order that they are to have.
+        """
+        return Columns(**{name: _taken(getattr(self, name), rows) for name in _names(self)})
+
+    def same_as(self, other: Columns) -> bool:
+        """Whether all records are equal to those of ``other``, one by one."""
+        return all(_same(getattr(self, name), getattr(other, name)) for name in _names(self))
+
     def record(self, samples: SampleColumns, condition: str, row: int) -> Record:
         """Make the record of one row."""
         choices = self.choices[row]
@@ -147,6 +165,20 @@ class Columns:
             truncated=bool(self.truncated[row]),
             tokens=int(self.tokens[row]),
         )
+
+
+def _names(columns: SampleColumns | Columns) -> list[str]:
+    return [field.name for field in fields(columns)]
+
+
+def _taken(column: Any, rows: NDArray[np.intp]) -> Any:
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return list(one) == list(other)
 
 
 def _letter(code: np.int8) -> str | None:
@@ -186,24 +218,26 @@ class ColumnsBuilder:
             texts.append(text)
         self._thoughts.append(record.think)
 
-    def pack(self) -> Columns:
-        """Put the records in the order of their rows, which must be 0 to n - 1, each once."""
-        order = np.argsort(np.frombuffer(self.rows, dtype=np.int64))
-        places = order.tolist()
-        planted_texts, prefills, replies, reasons = ([texts[i] for i in places] for texts in self._texts)
-        return Columns(
-            answer=np.frombuffer(self._answer, dtype=np.int8)[order],
-            letter=np.frombuffer(self._letter, dtype=np.int8)[order],
-            planted=np.frombuffer(self._planted, dtype=np.int8)[order],
-            verdict=np.frombuffer(self._verdict, dtype=np.int8)[order],
-            truncated=np.frombuffer(self._truncated, dtype=np.bool_)[order],
-            tokens=np.frombuffer(self._tokens, dtype=np.int64)[order],
-            probs=np.frombuffer(self._probs, dtype=np.float64).reshape(-1, len(LETTERS))[order],
-            mass=np.frombuffer(self._mass, dtype=np.float64)[order],
-            choices=[self._choices[i] for i in places],
+    def pack(self, rows: NDArray[np.intp]) -> Columns:
+        """Put the records of some rows together, in the order of ``rows``; each of them has come once."""
+        came = np.frombuffer(self.rows, dtype=np.int64)
+        place = np.zeros(int(came.max()) + 1, dtype=np.intp)
+        place[came] = np.arange(came.size)
+        planted_texts, prefills, replies, reasons = self._texts
+        as_they_came = Columns(
+            answer=np.frombuffer(self._answer, dtype=np.int8),
+            letter=np.frombuffer(self._letter, dtype=np.int8),
+            planted=np.frombuffer(self._planted, dtype=np.int8),
+            verdict=np.frombuffer(self._verdict, dtype=np.int8),
+            truncated=np.frombuffer(self._truncated, dtype=np.bool_),
+            tokens=np.frombuffer(self._tokens, dtype=np.int64),
+            probs=np.frombuffer(self._probs, dtype=np.float64).reshape(-1, len(LETTERS)),
+            mass=np.frombuffer(self._mass, dtype=np.float64),
+            choices=self._choices,
             planted_texts=planted_texts,
             prefills=prefills,
             replies=replies,
-            thoughts=[self._thoughts[i] for i in places],
+            thoughts=self._thoughts,
             reasons=reasons,
         )
+        return as_they_came.take(place[rows])

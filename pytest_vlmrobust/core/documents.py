@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.provenance import json_values
-from pytest_vlmrobust.core.records import SCHEMA, Evaluation, EvaluationBuilder
+from pytest_vlmrobust.core.records import SCHEMA, Evaluation
 from pytest_vlmrobust.core.rows import record_from_json
 from pytest_vlmrobust.errors import UsageError, VacuousError
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_vlmrobust.core.views import BASE
 from pytest_vlmrobust.errors import UsageError
 
 _CONDITION = {"name": (str,), "plants": (str, type(None)), "reasons": (bool,)}
+
+_FACTS: dict[str, dict[str, type]] = {
+    "incomplete": {"samples": int, "of": int, "reason": str},
+    "judge_failures": {"count": int, "first": str},
+    "replies": {"stored": int, "computed": int},
+}
+"""What figures, gates and summaries rely on, where it is there."""
+
+_WORDS: dict[type, str] = {int: "a whole number from 0", str: "a string"}
 
 
 def json_values(values: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -30,17 +40,34 @@ def json_values(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a provenance whose list of conditions can be relied upon.
+    """Return a copy of a provenance that the rest of the package can rely upon.
 
     Args:
-        provenance: free but for ``conditions``, which, where present, lists
-            ``{"name": str, "plants": "wrong" | "right" | None, "reasons": bool}``.
+        provenance: free but for these, where they are there: ``conditions`` lists
+            ``{"name": str, "plants": "wrong" | "right" | None, "reasons": bool}``; ``incomplete`` is
+            ``{"samples": int, "of": int, "reason": str}``, ``judge_failures`` is
+            ``{"count": int, "first": str}`` and ``replies`` ``{"stored": int, "computed": int}``, no
+            number negative, and more samples asked than answered.
 
     Raises:
-        UsageError: it is not made of JSON values, or ``conditions`` is something else; the message
+        UsageError: it is not made of JSON values, or one of these is something else; the message
             names the field.
     """
     copy = json_values(provenance, "provenance")
+    _check_conditions(copy)
+    for name, fields in _FACTS.items():
+        if name in copy:
+            _check_fact(copy[name], f"provenance.{name}", fields)
+    told = incomplete(copy)
+    if told is not None and not 1 <= told.samples < told.of:
+        raise UsageError(
+            f"provenance.incomplete has {told.samples} samples of {told.of}: at least one, and fewer than "
+            "were asked, make an incomplete run"
+        )
+    return copy
+
+
+def _check_conditions(copy: Mapping[str, Any]) -> None:
     listed = copy.get("conditions", [])
     if not isinstance(listed, list):
         raise UsageError(f"provenance.conditions must be an array, got {listed!r}")
@@ -51,7 +78,15 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
                     f"provenance.conditions[{index}] must be an object with name (a string), plants "
                     f"('wrong', 'right' or null) and reasons (true or false), got {entry!r}"
                 )
-    return copy
+
+
+def _check_fact(value: object, where: str, fields: Mapping[str, type]) -> None:
+    """Refuse what is no object with these fields: texts, and whole numbers that are not negative."""
+    for name, kind in fields.items():
+        came = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(came, kind) or isinstance(came, bool) or (isinstance(came, int) and came < 0):
+            wanted = ", ".join(f"{name} ({_WORDS[kind]})" for name, kind in fields.items())
+            raise UsageError(f"{where} must be an object with {wanted}, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +106,66 @@ def designs(provenance: Mapping[str, Any]) -> dict[str, Design]:
     """Return the design of each condition that the provenance lists, by name."""
     listed = provenance.get("conditions", [])
     return {entry["name"]: Design(plants=entry["plants"], reasons=entry["reasons"]) for entry in listed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incomplete:
+    """How much of a run there is that was stopped before its end.
+
+    Attributes:
+        samples: how many samples have a reply under every condition.
+        of: how many were to be asked.
+        reason: why it was stopped.
+    """
+
+    samples: int
+    of: int
+    reason: str
+
+
+def incomplete(provenance: Mapping[str, Any]) -> Incomplete | None:
+    """Return how much of the run there is, or None where nothing is missing."""
+    told = provenance.get("incomplete")
+    return told and Incomplete(samples=told["samples"], of=told["of"], reason=told["reason"])
+
+
+def narrowed(provenance: Mapping[str, Any], conditions: Iterable[str]) -> dict[str, Any]:
+    """Return the provenance of the part of a run that belongs to some of its conditions, in their order."""
+    known = dict(provenance)
+    if "conditions" in known:
+        listed = {entry["name"]: entry for entry in known["conditions"]}
+        known["conditions"] = [listed[name] for name in conditions if name in listed]
+    return known
+
+
+def joined(
+    first: Mapping[str, Any], second: Mapping[str, Any], *, added: Collection[str], n: int
+) -> dict[str, Any]:
+    """Return the provenance of two runs put together.
+
+    Args:
+        first: of the run whose facts stay where the two differ.
+        second: of the other; its counts are added.
+        added: the conditions that are taken from the second run.
+        n: how many samples they have in common; an incomplete run makes the whole incomplete.
+    """
+    known = dict(first)
+    if "conditions" in first or "conditions" in second:
+        own = [entry for entry in first.get("conditions", []) if entry["name"] not in added]
+        listed = own + narrowed(second, added).get("conditions", [])
+        known["conditions"] = sorted(listed, key=lambda entry: entry["name"] != BASE)
+    for name in ("judge_failures", "replies"):
+        told = [run[name] for run in (first, second) if name in run]
+        if told:
+            known[name] = {field: _sum([fact[field] for fact in told]) for field in _FACTS[name]}
+    for run in (second, first):
+        if "incomplete" in run:
+            known["incomplete"] = {**run["incomplete"], "samples": n}
+    return known
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """Add numbers up; of texts take the first that says something."""
+    if isinstance(values[0], str):
+        return next(filter(None, values), "")
+    return sum(values)

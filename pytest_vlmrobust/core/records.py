@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from pytest_vlmrobust.core.columns import Columns, ColumnsBuilder, SampleColumns
+import numpy as np
+
+from pytest_vlmrobust.core.columns import Columns, SampleColumns
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.metrics import Figure
-from pytest_vlmrobust.core.provenance import checked_provenance, designs
+from pytest_vlmrobust.core.pairing import shared_ids
+from pytest_vlmrobust.core.provenance import Incomplete, designs, incomplete, joined, narrowed
+from pytest_vlmrobust.core.roles import Role, seen_roles
 from pytest_vlmrobust.core.rows import VERDICTS, Record, record_to_json
 from pytest_vlmrobust.core.views import BASE, View
 from pytest_vlmrobust.errors import DataError, VacuousError, unknown_name
 
-__all__ = ["BASE", "SCHEMA", "VERDICTS", "Evaluation", "EvaluationBuilder", "Figure", "Record"]
+__all__ = ["BASE", "SCHEMA", "VERDICTS", "Evaluation", "Figure", "Record"]
 
 SCHEMA = "vlmrobust/1"
 """Name and version of the JSON form."""
@@ -34,8 +39,7 @@ class Evaluation:
     ) -> None:
         """Use `from_records` or `EvaluationBuilder` instead."""
         self._samples = samples
-        self._columns = dict(columns)
-        self._rows = {sample_id: row for row, sample_id in enumerate(samples.ids)}
+        self._columns = {name: columns[name] for name in sorted(columns, key=lambda name: name != BASE)}
         self._provenance = MappingProxyType(dict(provenance))
 
     @classmethod
@@ -51,8 +55,11 @@ class Evaluation:
         Raises:
             VacuousError: there are no records.
             DataError: records are doubled, missing or contradict each other.
-            UsageError: the provenance is not made of JSON values, or its "conditions" are malformed.
+            UsageError: the provenance is not made of JSON values, or a part that figures and
+                reports rely on is malformed.
         """
+        from pytest_vlmrobust.core.building import EvaluationBuilder  # builds on this module
+
         builder = EvaluationBuilder()
         for record in records:
             builder.add(record)
@@ -108,9 +115,22 @@ class Evaluation:
         return self._provenance
 
     @property
+    def incomplete(self) -> Incomplete | None:
+        """How much of the run there is when it was stopped before its end; no gate passes then."""
+        return incomplete(self._provenance)
+
+    def roles(self, condition: str) -> frozenset[Role]:
+        """Return what part a condition has played, which decides about the thresholds that hold for it.
+
+        Raises:
+            VacuousError: it was not run.
+        """
+        return seen_roles(condition, designs(self._provenance).get(condition), self.columns(condition))
+
+    @property
     def misleading(self) -> tuple[str, ...]:
         """The conditions under which a wrong option was planted."""
-        return tuple(name for name, columns in self._columns.items() if columns.wrongly_planted.any())
+        return self._playing("misleading")
 
     @property
     def altering(self) -> tuple[str, ...]:
@@ -118,12 +138,7 @@ class Evaluation:
 
         Taken from the provenance; one that leaves no room for reasoning (``stop-think``) is not among them.
         """
-        design = designs(self._provenance)
-        return tuple(
-            name
-            for name in self.conditions
-            if name != BASE and name in design and design[name].plants is None and design[name].reasons
-        )
+        return self._playing("altering")
 
     @property
     def reasoned(self) -> tuple[str, ...]:
@@ -132,12 +147,76 @@ class Evaluation:
         Taken from the provenance where it lists the conditions; else those under which some
         reply was given to the judge.
         """
-        design = designs(self._provenance)
-        return tuple(
-            name
-            for name, columns in self._columns.items()
-            if (design[name].reasons if name in design else columns.reasoned.any())
+        return self._playing("reasoned")
+
+    def select(self, conditions: str | Iterable[str]) -> Evaluation:
+        """Return the part of the run that belongs to some of its conditions; nothing is copied.
+
+        Args:
+            conditions: the conditions to keep, in the order that they are to have, ``base`` first
+                wherever it stands.
+
+        Returns:
+            That part, which is the run itself when it is all of it. What its provenance counts, such
+            as the replies on which the judge failed, is still that of the whole run.
+
+        Raises:
+            VacuousError: one of them was not run, or there is none.
+        """
+        asked = [conditions] if isinstance(conditions, str) else conditions
+        chosen = {name: self.columns(name) for name in sorted(asked, key=lambda name: name != BASE)}
+        if not chosen:
+            raise VacuousError(f"no condition was chosen; run were: {', '.join(self.conditions)}")
+        if tuple(chosen) == self.conditions:
+            return self
+        known = narrowed(self._provenance, chosen)
+        return Evaluation(samples=self._samples, columns=chosen, provenance=known)
+
+    def merge(self, other: Evaluation) -> Evaluation:
+        """Put two runs of the same samples together.
+
+        Of a condition that both have, the records of this run stay; facts in which the provenances
+        differ are those of this run, and counts are added up. Where one of the runs is incomplete,
+        so is the result: it has the samples that are in both.
+
+        Raises:
+            DataError: the samples are not the same.
+            VacuousError: one of the runs is incomplete, and they have no sample in common.
+        """
+        here, there = self, other
+        if self.sample_ids != other.sample_ids:
+            shared = shared_ids(self, other)
+            here, there = self._restricted(shared), other._restricted(shared)
+        if here._samples != there._samples:
+            raise DataError(
+                "the runs are not of the same samples: the ids are, but not question, category and group"
+            )
+        added = {name: there.columns(name) for name in there.conditions if name not in here.conditions}
+        known = joined(here.provenance, there.provenance, added=added, n=here.n)
+        return Evaluation(samples=here._samples, columns={**here._columns, **added}, provenance=known)
+
+    def agrees_with(self, other: Evaluation) -> bool:
+        """Whether both are of the same samples, with the same records under each condition of both."""
+        shared = [name for name in self.conditions if name in other.conditions]
+        return self._samples == other._samples and all(
+            self.columns(name).same_as(other.columns(name)) for name in shared
         )
+
+    def _restricted(self, sample_ids: Sequence[str]) -> Evaluation:
+        """Copy the records of some samples, in the order of ``sample_ids``; the provenance stays."""
+        rows = np.array([self._rows[sample_id] for sample_id in sample_ids], dtype=np.intp)
+        return Evaluation(
+            samples=self._samples.take(rows),
+            columns={name: columns.take(rows) for name, columns in self._columns.items()},
+            provenance=self._provenance,
+        )
+
+    def _playing(self, role: Role) -> tuple[str, ...]:
+        return tuple(name for name in self.conditions if role in self.roles(name))
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {sample_id: row for row, sample_id in enumerate(self.sample_ids)}
 
     def columns(self, condition: str) -> Columns:
         """Return the columns of a condition.
@@ -213,76 +292,3 @@ class Evaluation:
         if sample_id not in self._rows:
             raise unknown_name("sample", sample_id, self.sample_ids)
         return columns.record(self._samples, condition, self._rows[sample_id])
-
-
-class EvaluationBuilder:
-    """Collects records one by one, in any order, and holds them as columns from the start."""
-
-    def __init__(self, *, sample_ids: Sequence[str] = (), conditions: Sequence[str] = ()) -> None:
-        """Start empty.
-
-        Args:
-            sample_ids: fixes the order of the samples; others follow as they come.
-            conditions: fixes the order of the conditions; others follow as they come.
-        """
-        self._rows = {sample_id: row for row, sample_id in enumerate(sample_ids)}
-        self._facts: dict[str, tuple[str, str, str]] = {}
-        self._choices: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._builders = {name: ColumnsBuilder() for name in conditions}
-        self._seen: dict[str, set[int]] = {name: set() for name in conditions}
-
-    def add(self, record: Record) -> None:
-        """Take one record in.
-
-        Raises:
-            DataError: there is one of this sample and condition already, or the question,
-                category or group differs from the sample's other records.
-        """
-        facts = (record.question, record.category, record.group)
-        known = self._facts.setdefault(record.sample_id, facts)
-        if known != facts:
-            raise DataError(
-                f"sample {record.sample_id!r}: question, category and group are {facts} under "
-                f"{record.condition!r}, but were {known} before; a condition leaves them as they are"
-            )
-        row = self._rows.setdefault(record.sample_id, len(self._rows))
-        seen = self._seen.setdefault(record.condition, set())
-        if row in seen:
-            raise DataError(f"sample {record.sample_id!r} has two records under {record.condition!r}")
-        seen.add(row)
-        builder = self._builders.setdefault(record.condition, ColumnsBuilder())
-        builder.append(row, record, self._choices.setdefault(record.choices, record.choices))
-
-    def build(self, *, provenance: Mapping[str, Any] | None = None) -> Evaluation:
-        """Return the evaluation.
-
-        Args:
-            provenance: what is known about the run, as JSON values.
-
-        Raises:
-            VacuousError: there are no records.
-            DataError: a sample has no record under some condition.
-            UsageError: the provenance is not made of JSON values, or its "conditions" are malformed.
-        """
-        known = checked_provenance(provenance or {})
-        if not self._facts:
-            raise VacuousError("no records: an evaluation of nothing shows nothing")
-        for condition, seen in self._seen.items():
-            missing = [sample_id for sample_id, row in self._rows.items() if row not in seen]
-            if missing:
-                raise DataError(
-                    f"condition {condition!r} lacks the records of {len(missing)} of {len(self._rows)} "
-                    f"samples, such as {missing[0]!r}: every sample needs one under every condition"
-                )
-        facts = [self._facts[sample_id] for sample_id in self._rows]
-        names = sorted(self._builders, key=lambda name: name != BASE)
-        return Evaluation(
-            samples=SampleColumns(
-                ids=tuple(self._rows),
-                questions=[question for question, _, _ in facts],
-                categories=[category for _, category, _ in facts],
-                groups=[group for _, _, group in facts],
-            ),
-            columns={name: self._builders[name].pack() for name in names},
-            provenance=known,
-        )

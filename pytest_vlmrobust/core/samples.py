@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")
 """The labels of the options, in order; a sample has 2 to 8 of them."""
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: a JSON escape can hold one, and nothing can encode it."""
 
 
 @runtime_checkable
@@ -50,7 +54,8 @@ class Sample:
 
     Raises:
         DataError: the options are fewer than 2, more than 8, empty or not distinct, the answer
-            is none of them, there is no image, or the statements do not match the options.
+            is none of them, there is no image, the statements do not match the options, or a text
+            is no string or holds half of a surrogate pair.
     """
 
     id: str
@@ -67,6 +72,7 @@ class Sample:
         if not self.id:
             raise DataError("sample id is empty: give every sample an id of its own")
         where = f"sample {self.id!r}"
+        self._check_texts(where)
         if not self.images:
             raise DataError(f"{where}: images is empty; at least one image is needed")
         if not self.question.strip():
@@ -82,12 +88,26 @@ class Sample:
                 f"{where}: statements has {len(self.statements)} entries for {len(self.choices)} choices; "
                 "give one sentence for each choice, in the same order"
             )
-
         if self.statements is not None and len(set(self.statements)) < len(self.statements):
             raise DataError(
                 f"{where}: statements {list(self.statements)!r} are not distinct; a wrong option could then "
                 "not be told from the right one"
             )
+
+    def _check_texts(self, where: str) -> None:
+        """Refuse what no tokenizer, digest or report could encode."""
+        texts = [(name, getattr(self, name)) for name in ("id", "question", "category", "group")]
+        texts += [(f"choice {letter}", text) for letter, text in zip(LETTERS, self.choices, strict=False)]
+        texts += [(f"statement {place}", text) for place, text in enumerate(self.statements or (), start=1)]
+        for name, text in texts:
+            if not isinstance(text, str):
+                raise DataError(f"{where}: {name} must be a string, got {type(text).__name__}: {text!r:.80}")
+            half = _HALF.search(text)
+            if half is not None:
+                raise DataError(
+                    f"{where}: {name} holds {half[0]!r} at character {half.start() + 1}: half of a surrogate "
+                    "pair, which stands for no character; write both halves, or the character itself"
+                )
 
     @property
     def letters(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from pytest_vlmrobust.core.samples import Sample, check_ids
-from pytest_vlmrobust.datasets.subset import choose_samples
+from pytest_vlmrobust.datasets.subset import check_count, choose_samples
 from pytest_vlmrobust.errors import UsageError, VacuousError, unknown_name
 
 Make = Callable[[str | None, int], Iterable[Sample]]
@@ -172,15 +172,16 @@ def load_samples(spec: str, *, limit: int | None = None, seed: int = 0) -> list[
 
 
 def check_limit(limit: int | None) -> None:
-    """Refuse a limit that would leave nothing to test.
+    """Refuse a limit that would leave nothing to test, or that no machine could hold.
 
     Raises:
-        UsageError: it is less than 1, or no whole number.
+        UsageError: it is less than 1, more than `MAX_LIMIT`, or no whole number.
     """
     if limit is None:
         return
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+    if not isinstance(limit, int) or isinstance(limit, bool):
         raise UsageError(f"limit is {limit!r}: it is the number of samples, a whole number of at least 1")
+    check_count(limit)
 
 
 def _resolve(spec: str) -> tuple[Dataset | None, str | None]:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.errors import UsageError, VacuousError
 
+MAX_LIMIT = 10**9
+"""The largest limit: a number beyond it is a slip of the hand."""
+
 _Unit = list[int]
 """Positions of samples that are chosen together: a group, or a single sample."""
 
@@ -27,11 +30,10 @@ def choose_samples(samples: Sequence[Sample], limit: int, *, seed: int) -> list[
         seed: seeds the choice.
 
     Raises:
-        UsageError: ``limit`` is less than 1.
+        UsageError: ``limit`` is less than 1, or more than `MAX_LIMIT`.
         VacuousError: every group is larger than ``limit``, so that nothing can be chosen.
     """
-    if limit < 1:
-        raise UsageError(f"limit is {limit!r}: it is the number of samples, a whole number of at least 1")
+    check_count(limit)
     if limit >= len(samples):
         return list(samples)
     strata = _strata(samples, seed)
@@ -50,6 +52,21 @@ def choose_samples(samples: Sequence[Sample], limit: int, *, seed: int) -> list[
             f"use a limit of at least {smallest}"
         )
     return [samples[position] for position in sorted(chosen)]
+
+
+def check_count(limit: int) -> None:
+    """Refuse a number of samples that is out of range.
+
+    Raises:
+        UsageError: it is less than 1, or more than `MAX_LIMIT`.
+    """
+    if not 1 <= limit <= MAX_LIMIT:
+        # Python refuses to write numbers of thousands of digits.
+        shown = repr(limit) if abs(limit) < 10**20 else f"a number of {limit.bit_length()} bits"
+        raise UsageError(
+            f"limit is {shown}: it is the number of samples, a whole number of at least 1 and at most "
+            f"{MAX_LIMIT}"
+        )
 
 
 def _strata(samples: Sequence[Sample], seed: int) -> dict[str, list[_Unit]]:

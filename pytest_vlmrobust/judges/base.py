@@ -57,3 +57,24 @@ class Judge(Protocol):
         A case that the judge fails on is None, and no other case suffers from it.
         """
         ...
+
+
+def declared_version(judge: Judge) -> str | None:
+    """Return the version that a judge declares as ``verdict_version``, or None.
+
+    A judge that declares one promises that its verdict on a case follows from the case and that
+    version alone, so that verdicts may be kept and used again. Only the judge's own class can promise
+    it: what a subclass inherits says nothing about what it changes.
+
+    >>> class Strict:
+    ...     name = "strict"
+    ...     verdict_version = "1"
+    ...     def judge(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
+    ...         return [Consistency.UNDECIDED for _ in cases]
+    >>> class Odd(Strict):
+    ...     pass
+    >>> declared_version(Strict()), declared_version(Odd())
+    ('1', None)
+    """
+    version = vars(type(judge)).get("verdict_version")
+    return version if isinstance(version, str) else None

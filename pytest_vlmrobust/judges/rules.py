@@ -27,6 +27,8 @@ LONGEST_THOUGHT = 50_000
 class RuleJudge:
     """Compares the option that a thought asserts last with the letter that was answered."""
 
+    verdict_version = "1"
+
     @property
     def name(self) -> str:
         """The name that reports show."""

@@ -76,3 +76,24 @@ class Model(Protocol):
     def close(self) -> None:
         """Free what the model holds; it is not used afterwards."""
         ...
+
+
+@runtime_checkable
+class Storable(Model, Protocol):
+    """A model whose replies can be kept: it says what each of them depends on."""
+
+    def reply_key(self, prompt: Prompt) -> str:
+        """Return a hex digest of everything that the reply to a prompt depends on, by content.
+
+        Weights, type of the numbers, way of computing, the exact text, the images' bytes, generation
+        settings. Never a name alone.
+        """
+        ...
+
+    def answer_batches(self, prompts: Sequence[Prompt]) -> Iterator[Sequence[tuple[int, Answer]]]:
+        """Answer like `answer`, and yield all replies of one batch together.
+
+        A reply depends on nothing outside of its batch. Batches are cut in a fixed order, so
+        that leaving out the prompts of whole batches leaves the others as they are.
+        """
+        ...

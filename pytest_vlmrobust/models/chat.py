@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.errors import ModelError, gist
 from pytest_vlmrobust.models.dialects import Dialect, Turns
+from pytest_vlmrobust.models.templates import FolderTemplate, default_template
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,33 +34,109 @@ class Row:
 
 
 class ChatTemplate(Protocol):
-    """The part of a processor that words a chat."""
+    """Words a chat."""
 
-    def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> str:
-        """Render the turns of a chat as one text."""
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, Any]],
+        *,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+    ) -> str:
+        """Render the turns of a chat as one text, which opens the assistant's turn or leaves it open."""
         ...
+
+
+class ProcessorTemplate:
+    """The chat template of a loaded processor.
+
+    Args:
+        processor: a processor of transformers.
+        own: the template, or several named ones, to use instead of the processor's; None for those.
+    """
+
+    def __init__(self, processor: Any, own: object = None) -> None:
+        """Find out which of several named templates counts."""
+        self._processor = processor
+        self._options: dict[str, Any] = {"tokenize": False}
+        self.source = default_template(own or getattr(processor, "chat_template", None))
+        if own is not None:
+            self._options["chat_template"] = self.source
+
+    def apply_chat_template(
+        self,
+        conversation: list[dict[str, Any]],
+        *,
+        add_generation_prompt: bool = False,
+        continue_final_message: bool = False,
+    ) -> str:
+        """Render the turns of a chat as one text."""
+        text: str = self._processor.apply_chat_template(
+            conversation,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=continue_final_message,
+            **self._options,
+        )
+        return text
+
+
+def choose_template(theirs: ProcessorTemplate, ours: FolderTemplate | None) -> ChatTemplate:
+    """Return our rendering of a folder's template, or the processor's where the two differ.
+
+    Only ours can be had without loading the processor. It is taken if it has the same source and renders
+    the same text for chats that try what templates make differences for.
+    """
+    if ours is None or ours.source != theirs.source:
+        return theirs
+    if any(_attempt(ours, chat) != _attempt(theirs, chat) for chat in _trial_chats()):
+        return theirs
+    return ours
+
+
+def _attempt(template: ChatTemplate, chat: list[dict[str, Any]]) -> str | None:
+    open_turn = chat[-1]["role"] == "assistant"
+    try:
+        return template.apply_chat_template(
+            chat, add_generation_prompt=not open_turn, continue_final_message=open_turn
+        )
+    except Exception:  # that a chat is refused is a result too
+        return None
+
+
+def _trial_chats() -> Iterator[list[dict[str, Any]]]:
+    users = ("Which is it?\nA. left\nB. right", ' "1 < 2" & caf\u00e9 \U0001f600 <image> ')
+    prefills = ("", "<think>Okay.</think>", "<think>It's ", " <think>\n")
+    systems = ("", "Look closely. ")
+    for images, user, prefill, system in itertools.product((1, 2), users, prefills, systems):
+        yield _chat(Turns(system=system, user=user, prefill=prefill), images)
+
+
+def _chat(turns: Turns, images: int) -> list[dict[str, Any]]:
+    user = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": turns.user}]
+    chat: list[dict[str, Any]] = [{"role": "user", "content": user}]
+    if turns.system:
+        chat.insert(0, {"role": "system", "content": [{"type": "text", "text": turns.system}]})
+    if turns.prefill:
+        chat.append({"role": "assistant", "content": [{"type": "text", "text": turns.prefill}]})
+    return chat
 
 
 class ChatRenderer:
     """Renders prompts for one model.
 
     Args:
-        processor: has the chat template.
+        template: the model's chat template.
         dialect: words question, options and prefill.
-        template: a template to use instead of the processor's own, or None.
         name: how messages name the model.
 
     Raises:
         ModelError: the template loses the image or the text of the user's turn.
     """
 
-    def __init__(self, processor: ChatTemplate, dialect: Dialect, *, template: str | None, name: str) -> None:
+    def __init__(self, template: ChatTemplate, dialect: Dialect, *, name: str) -> None:
         """Try the template on a chat, so that a useless one shows before any prompt is run."""
-        self._processor = processor
+        self._template = template
         self._dialect = dialect
-        self._options: dict[str, Any] = {"tokenize": False}
-        if template is not None:
-            self._options["chat_template"] = template
         self._name = name
         probe = Turns(system=dialect.system, user="Which is it?", prefill="")
         if self._checked(probe, images=1) == self._without_image(probe):
@@ -102,11 +181,8 @@ class ChatRenderer:
         return text
 
     def _apply(self, turns: Turns, images: int) -> str:
-        user = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": turns.user}]
-        chat: list[dict[str, Any]] = [{"role": "user", "content": user}]
-        if turns.system:
-            chat.insert(0, {"role": "system", "content": [{"type": "text", "text": turns.system}]})
-        if not turns.prefill:
-            return self._processor.apply_chat_template(chat, add_generation_prompt=True, **self._options)
-        chat.append({"role": "assistant", "content": [{"type": "text", "text": turns.prefill}]})
-        return self._processor.apply_chat_template(chat, continue_final_message=True, **self._options)
+        return self._template.apply_chat_template(
+            _chat(turns, images),
+            add_generation_prompt=not turns.prefill,
+            continue_final_message=bool(turns.prefill),
+        )

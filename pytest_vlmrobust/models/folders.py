@@ -6,17 +6,17 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from pytest_vlmrobust.errors import ModelError, UsageError, gist
+from pytest_vlmrobust.keys import file_digest
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _DIGESTED = (".safetensors", ".json", ".jinja", ".model", ".txt")
 _HUB_FILES = tuple(f"*{suffix}" for suffix in _DIGESTED)
-_CHUNK_BYTES = 1 << 22
 
 
 def is_hub_id(name: str) -> bool:
@@ -133,17 +133,18 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def folder_digest(folder: Path) -> str:
+def folder_digest(folder: Path, of_file: Callable[[Path], str] | None = None) -> str:
     """Hex digest of a folder's weights, configuration and tokenizer files, by name and content.
 
     Two folders with equal digests answer alike under equal settings.
+
+    Args:
+        folder: the saved model.
+        of_file: gives the hex digest of a file's bytes, like `keys.file_digest`, which is the default.
     """
     digest = hashlib.blake2b(digest_size=16)
     for path in _digested(folder.iterdir()):
-        digest.update(f"{path.name}\x1f{path.stat().st_size}\x1f".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        digest.update(f"{path.name}\x1f{(of_file or file_digest)(path)}\x1e".encode())
     return digest.hexdigest()
 
 

@@ -4,7 +4,8 @@ A letter has many spellings in a vocabulary: ``A``, `` A``, ``>A``, ``(A``. Only
 be compared: in many vocabularies ``>A`` is one token and ``>B`` two, so comparing one token for each letter
 would favor a letter for its spelling. The rule: take the spelling that the model emitted, put the
 other letters in its place, and compare those; where a vocabulary lacks some of them, add up the one-token
-and the two-token way of writing the same text, for every letter alike.
+and the two-token way of writing the same text, for every letter alike. Where all of these together have
+little probability, the model was about to spell its answer otherwise: then all spellings are added up.
 
 Nothing here knows torch: probabilities come in as plain numbers.
 """
@@ -14,6 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+LOW_MASS = 0.5
+"""Below this probability of one spelling, all letters together, the other spellings are looked at too."""
+
+_NOTABLE_LEAD = 0.05
+"""Probability from which on a token that can stand before a letter is worth a step of the model."""
 
 # Vocabularies write a space as a letter-like sign of their own (Ġ, ▁), a newline as Ċ, and so on.
 _AFTER = r"[!-/:-@\[-`{-~\s▁ĠĊĉč]*"
@@ -63,15 +70,16 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Rescore:
-    """A distribution that needs one more step of the model.
+    """A distribution that needs more steps of the model.
 
     Attributes:
-        context: token ids that follow the prompt; the step after them is needed.
-        finish: turns that step into the distribution.
+        contexts: token ids that follow the prompt; the step after each of them is needed. All but
+            their last token is what the model generated.
+        finish: turns those steps, in order, into the distribution.
     """
 
-    context: tuple[int, ...]
-    finish: Callable[[Step], Distribution | None]
+    contexts: tuple[tuple[int, ...], ...]
+    finish: Callable[[Sequence[Step]], Distribution | None]
 
 
 class LetterForms:
@@ -129,6 +137,16 @@ class LetterForms:
     def before_text(self, index: int) -> str:
         """Return what a token returned by `before_token` writes."""
         return self._texts[index]
+
+    @property
+    def befores(self) -> list[str]:
+        """Every text that some token writes before a letter, "" among them if letters stand alone."""
+        return sorted({form.before for form in self._forms.values()})
+
+    @property
+    def leads(self) -> list[int]:
+        """Tokens that write nothing but what stands before a letter in some other token."""
+        return sorted(self._texts)
 
     def starting_with(self, before: str, letter: str) -> list[int]:
         """Return every token that writes ``before`` and the letter, whatever follows in the token."""
@@ -194,7 +212,10 @@ def read_letters(
         merged = forms.merged(ids[step - 1], letters)
         if any(merged) and not all(merged):
             return _with_merged(forms, letters, ids[step - 1], at(step - 1), at(step))
-    return _normalized([at(step).probs[index] for index in family])
+    found = _normalized([at(step).probs[index] for index in family])
+    if found is None or found.mass < LOW_MASS:
+        return _all_spellings(forms, letters, ids[:step], at(step))
+    return found
 
 
 def _with_merged(
@@ -225,15 +246,44 @@ def _sum_of_forms(
         return None
     lead = now.probs[token]
 
-    def finish(after: Step) -> Distribution | None:
+    def finish(after: Sequence[Step]) -> Distribution | None:
         return _normalized(
             [
-                mass + lead * _total(after, forms.starting_with("", letter))
+                mass + lead * _total(after[0], forms.starting_with("", letter))
                 for mass, letter in zip(whole, letters, strict=True)
             ]
         )
 
-    return Rescore(context=(*context, token), finish=finish)
+    return Rescore(contexts=((*context, token),), finish=finish)
+
+
+def _all_spellings(
+    forms: LetterForms, letters: Sequence[str], context: Sequence[int], now: Step
+) -> Distribution | Rescore | None:
+    """Add up every way of writing a letter that all letters have, in one token or in two."""
+    leads = [token for token in forms.leads if now.probs[token] >= _NOTABLE_LEAD]
+    led = {forms.before_text(token) for token in leads}
+    masses = [0.0] * len(letters)
+    for before in forms.befores:
+        spelled = [forms.starting_with(before, letter) for letter in letters]
+        if all(spelled) or before in led:
+            masses = [mass + _total(now, ids) for mass, ids in zip(masses, spelled, strict=True)]
+    if not leads:
+        return _normalized(masses)
+
+    def finish(after: Sequence[Step]) -> Distribution | None:
+        return _normalized(
+            [
+                mass
+                + sum(
+                    now.probs[token] * _total(step, forms.starting_with("", letter))
+                    for token, step in zip(leads, after, strict=True)
+                )
+                for mass, letter in zip(masses, letters, strict=True)
+            ]
+        )
+
+    return Rescore(contexts=tuple((*context, token) for token in leads), finish=finish)
 
 
 def _total(step: Step, ids: Sequence[int]) -> float:

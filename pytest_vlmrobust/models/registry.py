@@ -16,18 +16,20 @@ import importlib.util
 import re
 import sys
 from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
 
 from pytest_vlmrobust.errors import ModelError, UsageError, VlmRobustError, gist, unknown_name
-from pytest_vlmrobust.models.base import Model
-from pytest_vlmrobust.models.bundled import bundled_folder, check_bundled_name
+from pytest_vlmrobust.models.base import Model, Storable
+from pytest_vlmrobust.models.bundled import check_bundled_name
+from pytest_vlmrobust.models.checkpoint import DEFAULT_MAX_NEW_TOKENS, Checkpoint, ModelOptions
 from pytest_vlmrobust.models.dialects import Dialect, get_dialect
 from pytest_vlmrobust.models.folders import check_folder_or_hub_id
 
+if TYPE_CHECKING:
+    from pytest_vlmrobust.store import Store
+
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Allowed values of a dtype setting; ``auto`` is bfloat16 on CUDA, else float32."""
-
-DEFAULT_MAX_NEW_TOKENS = 512
-"""The most tokens of a reply, unless set otherwise."""
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _FACTORY = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -90,6 +92,8 @@ def load_model(
     max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
     threads: int | None = None,
     dialect: Dialect | str | None = None,
+    reference: bool = False,
+    store: Store | None = None,
 ) -> Model:
     """Load a model.
 
@@ -97,12 +101,16 @@ def load_model(
         spec: see the table of this module.
         device: auto (CUDA if there is one, else the CPU), cpu, cuda, cuda:N or mps.
         dtype: auto (bfloat16 on CUDA, else float32), float32, bfloat16 or float16.
-        batch_size: rows in a batch, one for each sample and condition; 32 by default. Halved when memory
-            runs out.
+        batch_size: rows in a batch, one for each sample and condition; by default what the free memory holds.
+            Halved when memory runs out.
         max_new_tokens: the most tokens of a reply; a reply that reaches it is truncated.
         threads: CPU threads for a model on the CPU; by default PyTorch's own choice.
         dialect: how prompts are worded; by default what the folder's config.json says under
             ``vlmrobust_dialect``, else ``plain``.
+        reference: answer one prompt at a time by the library's own ``generate`` and reuse nothing: slow,
+            and what every faster way has to agree with.
+        store: remembers how models load. One that it knows is loaded when it is first asked for an
+            answer, since all that its replies are known by is known before.
 
     A factory is called without arguments: it makes these choices itself.
 
@@ -121,18 +129,40 @@ def load_model(
     scheme, _, name = spec.partition(":")
     if scheme != "bundled" and _FACTORY.fullmatch(spec):
         return _from_factory(spec)
-    from pytest_vlmrobust.models.transformers import TransformersModel
-
-    return TransformersModel.load(
-        str(bundled_folder(name)) if scheme == "bundled" else spec,
-        spec=spec,
+    options = ModelOptions(
         device=device,
         dtype=dtype,
         batch_size=batch_size,
         max_new_tokens=max_new_tokens,
         threads=threads,
         dialect=dialect,
+        reference=reference,
     )
+    return _from_folder(spec, options, store)
+
+
+def _from_folder(spec: str, options: ModelOptions, store: Store | None) -> Model:
+    if store is None:
+        return _load(Checkpoint.resolve(spec, options), None)
+    from pytest_vlmrobust.models.remembered import RememberedModel, recall
+
+    checkpoint = Checkpoint.resolve(spec, options, file_digest=store.file_digest)
+    info, template = recall(store, checkpoint), checkpoint.template
+    if info is None or template is None:
+        return _load(checkpoint, store)
+    return RememberedModel(checkpoint, info, template, lambda again: _load(again, store))
+
+
+def _load(checkpoint: Checkpoint, store: Store | None) -> Storable:
+    from pytest_vlmrobust.models.transformers import TransformersModel
+
+    model = TransformersModel.load(checkpoint)
+    if store is not None:
+        from pytest_vlmrobust.models.remembered import remember
+
+        remember(store, checkpoint, model.info)
+        model.on_smaller_batches = lambda: remember(store, checkpoint, model.info)
+    return model
 
 
 def _check_module(spec: str, module: str) -> None:

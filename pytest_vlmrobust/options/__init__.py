@@ -20,9 +20,8 @@ from pytest_vlmrobust.options.table import (
     SETTINGS,
     Setting,
     Settings,
-    options_for,
-    options_table,
 )
+from pytest_vlmrobust.options.writing import options_for, options_table
 
 __all__ = [
     "BY_NAME",

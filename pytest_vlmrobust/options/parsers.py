@@ -127,3 +127,43 @@ def path(value: object) -> Path:
     'report.json'
     """
     return Path(text(os.fspath(value) if isinstance(value, os.PathLike) else value))
+
+
+def path_or(word: str) -> Callable[[object], Path | str]:
+    """Take a path, in which ``~`` stands for the home folder, or the word itself.
+
+    >>> path_or("auto")("auto"), path_or("auto")("replies.sqlite").name
+    ('auto', 'replies.sqlite')
+    """
+
+    def parse(value: object) -> Path | str:
+        if value == word:
+            return word
+        try:
+            return path(value).expanduser()
+        except RuntimeError:  # nobody of that name has a home
+            raise ValueError from None
+
+    return parse
+
+
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(rf"(\d+(?:\.\d+)?) ?({'|'.join(_UNITS)})", re.IGNORECASE)
+
+
+def size(value: object) -> int:
+    """Take a size with its unit, in powers of 1000, and give bytes.
+
+    A number without a unit is refused: nobody could tell whether bytes were meant.
+
+    >>> size("500MB"), size("1.5 GB")
+    (500000000, 1500000000)
+    """
+    found = _SIZE.fullmatch(text(value))
+    if found is None:
+        raise ValueError
+    unit = next(number for name, number in _UNITS.items() if name.lower() == found[2].lower())
+    number = round(float(found[1]) * unit)
+    if number < 1:
+        raise ValueError
+    return number

@@ -7,7 +7,7 @@ table in the README come from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ class Settings:
     dtype: str
     batch_size: int | None
     max_new_tokens: int
+    reference: bool
     judge: str
     max_accuracy_drop: float | None
     max_stop_think_drop: float | None
@@ -43,6 +44,8 @@ class Settings:
     min_accuracy: float | None
     max_confidently_wrong_rate: float | None
     max_unscored_rate: float
+    store: Path | str | None
+    store_prune: int | None
     json: Path | None
     require: bool
 
@@ -201,6 +204,15 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     _number("max_new_tokens", 512, "the longest reply in tokens; a longer one is cut off", least=1),
     Setting(
+        name="reference",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="answer each prompt by itself, with nothing shared and nothing batched: slow, to compare with",
+        metavar="",
+        ini_type="bool",
+    ),
+    Setting(
         name="judge",
         parse=parsers.text,
         allowed="the name of a judge, such as rules",
@@ -232,6 +244,27 @@ SETTINGS: tuple[Setting, ...] = (
         ini_type="float",
     ),
     Setting(
+        name="store",
+        parse=parsers.optional(parsers.path_or(AUTO), none=OFF),
+        allowed="a path, off, or auto for a file in the user's cache folder",
+        default=AUTO,
+        help="keep every reply in this file, and compute none that it has",
+        metavar="PATH",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
+        name="store_prune",
+        parse=parsers.optional(parsers.size, none=OFF),
+        allowed="a number with kB, MB, GB or TB, such as 500MB, or off",
+        default=None,
+        help="after the session, delete from the store what was used least recently until it is not above "
+        "this size",
+        metavar="SIZE",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
         name="json",
         parse=parsers.path,
         allowed="a path in a folder that exists",
@@ -258,35 +291,3 @@ BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 GATE_KEYS: tuple[str, ...] = tuple(setting.name for setting in SETTINGS if setting.gate)
 
 DEFAULTS = Settings(**{setting.name: setting.default for setting in SETTINGS})
-
-
-def options_for(settings: Settings, *, always: Iterable[str] = ()) -> list[str]:
-    """Write settings as command line arguments: those that are not the default, and those asked for.
-
-    Settings of the session (``json``, ``require``) are left out: they change no figure.
-
-    >>> from dataclasses import replace
-    >>> options_for(replace(DEFAULTS, limit=40, max_accuracy_drop=None), always=["seed"])
-    ['--vlm-limit=40', '--vlm-seed=0', '--vlm-max-accuracy-drop=off']
-    """
-    asked = set(always)
-    words: list[str] = []
-    for setting in SETTINGS:
-        value = getattr(settings, setting.name)
-        if setting.session or (value == setting.default and setting.name not in asked):
-            continue
-        items = value if setting.repeatable else (value,)
-        words += [f"{setting.flag}={setting.write(item)}" for item in items]
-    return words
-
-
-def options_table() -> str:
-    """Render the settings as the Markdown table of the README."""
-    rows = ["| option | ini key | marker key | default | what it does |", "|---|---|---|---|---|"]
-    for setting in SETTINGS:
-        option = f"{setting.flag} {setting.metavar}".rstrip()
-        marker = "" if setting.session else f"`{setting.name}`"
-        default = f"`{setting.shown_default}`" if setting.shown_default else ""
-        text = f"{setting.help[0].upper()}{setting.help[1:]}. Allowed: {setting.allowed}."
-        rows.append(f"| `{option}` | `{setting.ini_key}` | {marker} | {default} | {text} |")
-    return "\n".join(rows) + "\n"

@@ -7,6 +7,7 @@ have to pay for.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
             check_writable(settings.json, options.BY_NAME["json"].flag)
             settings = replace(settings, json=settings.json.absolute())  # a test may change the folder
+        if isinstance(settings.store, Path):
+            settings = replace(settings, store=settings.store.absolute())
     config.stash[STATE] = State(config, settings)
     if settings.require:
         config.pluginmanager.register(Watch(config.stash[STATE]), "vlmrobust-watch")
@@ -82,8 +85,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Hand over or write what was measured; with --vlm-require, refuse a session that ran no model."""
     config, state = session.config, session.config.stash[STATE]
+    state.end()
     if is_worker(config):
         worker_output(config)["vlmrobust"] = state.to_text()
+        worker_output(config)["vlmrobust_store_problem"] = state.store_problem
         return
     if state.usage_error:
         raise pytest.UsageError(state.usage_error)
@@ -98,6 +103,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         from pytest_vlmrobust.reports.json import write_json
 
         write_json(state.settings.json, state.session.document())
+    if state.settings.store_prune is not None:
+        from pytest_vlmrobust.plugin.keeping import prune_store
+
+        with usage_errors():
+            state.pruned, problem = prune_store(state.settings)
+        state.note_store(problem)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -105,8 +116,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     state = config.stash[STATE]
     if state.nothing_ran:
         terminalreporter.write_line(_NOTHING_RAN, red=True)
-    if not state.measured or is_worker(config):
+    if is_worker(config):
         return
-    from pytest_vlmrobust.plugin.screen import write_summary
+    if state.measured:
+        from pytest_vlmrobust.plugin.screen import write_summary
 
-    write_summary(terminalreporter, state.session.runs, state.settings.json)
+        write_summary(terminalreporter, state.session.runs, state.settings.json)
+    if state.pruned:
+        terminalreporter.write_line(state.pruned)
+    if state.store_problem:
+        terminalreporter.write_line(state.store_problem, yellow=True)

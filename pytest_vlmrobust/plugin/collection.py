@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from pytest_vlmrobust import options
-from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.errors import StoreError, UsageError
 from pytest_vlmrobust.plugin.fixtures import NO_MODEL
 from pytest_vlmrobust.plugin.marks import is_own, marked_gates, model_spec, names_a_gate, parametrizes_model
 from pytest_vlmrobust.plugin.running import SUITE, Tracker
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     try:
         _check_session(config, state)
         _check_items(config, state, items)
-    except UsageError as error:
+    except (UsageError, StoreError) as error:
         if not is_worker(config):
             raise pytest.UsageError(str(error)) from None
         # A worker of pytest-xdist that raises here takes the whole session down with a traceback.
@@ -70,6 +70,10 @@ def _check_items(config: pytest.Config, state: State, items: Sequence[pytest.Ite
         if marked:
             _check_marked(state, item, names)
     _check_suite(config, state, items)
+    if any(map(model_spec, items)):
+        from pytest_vlmrobust.plugin.keeping import check_store
+
+        check_store(state.settings)
     if concerned:
         config.pluginmanager.register(Tracker(state), "vlmrobust-tracker")
 

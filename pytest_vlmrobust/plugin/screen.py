@@ -11,48 +11,69 @@ from typing import TextIO
 
 import pytest
 
-from pytest_vlmrobust.reports.progress import Report, progress_bar
-from pytest_vlmrobust.reports.terminal import glyphs_for, run_lines
+from pytest_vlmrobust.plugin.state import is_worker
+from pytest_vlmrobust.reports.progress import Report, progress_bar, progress_lines
+from pytest_vlmrobust.reports.terminal import glyphs_for, summary_lines
 from pytest_vlmrobust.runs import Runs
 
 
 def progress_on(config: pytest.Config) -> Callable[[str], AbstractContextManager[Report]]:
-    """Return what opens a progress bar; it shows nothing where nobody watches."""
+    """Return what shows how far an evaluation is: by a bar on a terminal, by lines in a log."""
 
     @contextmanager
     def opened(title: str) -> Iterator[Report]:
-        stream = _terminal(config)
-        try:
-            with progress_bar(title, stream) as report:
-                yield report
-        finally:
-            if stream is not None:
-                stream.close()
+        with _uncaptured(config):
+            stream = sys.__stderr__
+            watched = stream is not None and stream.isatty()
+            terminal = _reopened(config, stream) if stream is not None and watched else None
+        if terminal is None:
+            yield progress_lines(title, lambda line: _say(config, line))
+            return
+        with terminal:
+            if is_worker(config):  # the terminal belongs to the controller of pytest-xdist
+                yield lambda _done, _total, _stored: None
+            else:
+                with progress_bar(title, terminal) as report:
+                    yield report
 
     return opened
 
 
-def _terminal(config: pytest.Config) -> TextIO | None:
-    """Open the terminal anew, or return None when standard error is none (a log, a pipe, a worker)."""
+@contextmanager
+def _uncaptured(config: pytest.Config) -> Iterator[None]:
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled() if capture else nullcontext():
-        stream = sys.__stderr__
-        if hasattr(config, "workerinput") or stream is None or not stream.isatty():
-            return None
-        reporter = config.pluginmanager.getplugin("terminalreporter")
-        if reporter:
-            reporter.ensure_newline()  # else the bar would wipe out the line of dots
-        return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
+        yield
+
+
+def _reopened(config: pytest.Config, stream: TextIO) -> TextIO:
+    """Open a terminal anew, so that it can be written to while pytest captures output."""
+    _end_line(config)
+    return os.fdopen(os.dup(stream.fileno()), "w", encoding=stream.encoding, errors="replace")
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """Write a line to the log."""
+    with _uncaptured(config):
+        _end_line(config)
+        if sys.__stderr__ is not None:  # a program without a console has none
+            print(line, file=sys.__stderr__, flush=True)
+
+
+def _end_line(config: pytest.Config) -> None:
+    """Leave the line of dots that pytest is writing."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter:
+        reporter.ensure_newline()
 
 
 def write_summary(reporter: pytest.TerminalReporter, runs: Runs, json: Path | None) -> None:
     """Write the tables of a session, and where its report is."""
     reporter.section("vlmrobust")
     glyphs = glyphs_for(sys.stdout.encoding)
-    for key, evaluation in runs:
-        for line in [*run_lines(key, evaluation, runs.gates_of(key), glyphs), []]:
-            for segment in line:
-                reporter.write(segment.text, **({segment.style: True} if segment.style else {}))
-            reporter.write("\n")
+    for line in summary_lines(runs, glyphs):
+        for segment in line:
+            reporter.write(segment.text, **({segment.style: True} if segment.style else {}))
+        reporter.write("\n")
     if json is not None:
         reporter.write(f"report written to {json}\n")

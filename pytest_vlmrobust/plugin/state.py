@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_vlmrobust import options
-from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from pytest_vlmrobust.models.base import Model
@@ -29,6 +28,8 @@ class State:
         ran: whether some test has run a model.
         nothing_ran: whether --vlm-require found at the end that no test had run one.
         usage_error: what a worker of pytest-xdist found wrong; told by the controller.
+        store_problem: why replies that should have been kept were not, or "".
+        pruned: what --vlm-store-prune did, for the summary, or "".
     """
 
     def __init__(self, config: pytest.Config, settings: options.Settings) -> None:
@@ -38,6 +39,8 @@ class State:
         self.ran = False
         self.nothing_ran = False
         self.usage_error = ""
+        self.store_problem = ""
+        self.pruned = ""
         self._config = config
         self._session: Session | None = None
 
@@ -45,13 +48,17 @@ class State:
     def session(self) -> Session:
         """The part that does the work; made, and its imports paid for, when first asked for."""
         if self._session is None:
+            from pytest_vlmrobust.plugin.keeping import store_file
             from pytest_vlmrobust.plugin.screen import progress_on
             from pytest_vlmrobust.session import Session
 
-            command = shlex.join(["pytest", *map(str, self._config.invocation_params.args)])
             self._session = Session(
-                command=command, progress=progress_on(self._config), threads=_threads(self._config)
+                command=shlex.join(["pytest", *map(str, self._config.invocation_params.args)]),
+                progress=progress_on(self._config),
+                threads=_threads(self._config),
+                store=store_file(self.settings),
             )
+            self._config.add_cleanup(self._session.close)
         return self._session
 
     @property
@@ -96,6 +103,10 @@ class State:
         options.check_names(arguments, settings, options.as_argument)
         return settings
 
+    def note_store(self, problem: str) -> None:
+        """Remember the first trouble with the store, of this process or of a worker."""
+        self.store_problem = self.store_problem or problem
+
     def to_text(self) -> str:
         """What was measured here, for the controller of pytest-xdist."""
         return json.dumps(self.session.runs.to_json()) if self.measured else ""
@@ -104,6 +115,11 @@ class State:
         """Take in what a worker measured."""
         if text:
             self.session.runs.add_json(json.loads(text))
+
+    def end(self) -> None:
+        """Take in what the session's own part of the work has met with."""
+        if self._session is not None:
+            self.note_store(self._session.store_problem)
 
 
 STATE = pytest.StashKey[State]()
@@ -114,7 +130,7 @@ def usage_errors() -> Iterator[None]:
     """Turn a wrong setting into pytest's own usage error: a message without traceback, exit code 4."""
     try:
         yield
-    except UsageError as error:
+    except (UsageError, StoreError) as error:
         raise pytest.UsageError(str(error)) from None
 
 
@@ -124,11 +140,10 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def _threads(config: pytest.Config) -> int | None:
-    """A worker's share of the cores, since several that use all of them slow each other to a crawl."""
-    if not is_worker(config):
-        return None
-    workers: int = config.workerinput["workercount"]  # type: ignore[attr-defined]
-    return max(1, (os.cpu_count() or 1) // workers)
+    """A process's share of the cores, since several that use all of them slow each other to a crawl."""
+    from pytest_vlmrobust.cores import threads_for
+
+    return threads_for(config.workerinput["workercount"] if is_worker(config) else 1)  # type: ignore[attr-defined]
 
 
 def worker_output(config: pytest.Config) -> dict[str, str]:

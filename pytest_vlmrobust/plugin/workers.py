@@ -36,6 +36,7 @@ def pytest_testnodedown(node: Any) -> None:
     output = getattr(node, "workeroutput", {})
     state = node.config.stash[STATE]
     state.usage_error = output.get("vlmrobust_usage_error", "") or state.usage_error
+    state.note_store(output.get("vlmrobust_store_problem", ""))
     state.add_text(output.get("vlmrobust", ""))
 
 

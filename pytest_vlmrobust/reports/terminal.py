@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pytest_vlmrobust.core.excerpts import printable
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.records import Evaluation
-from pytest_vlmrobust.runs import GateRow, RunKey
+from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs
 
 Style = Literal["", "bold", "red", "green", "yellow"]
 
@@ -20,6 +21,9 @@ WIDTH = 110
 """The widest line, in characters."""
 
 _LONGEST_NAME = 24
+
+_MUCH_UNDECIDED = 0.1
+"""The share of undecided judgments from which on the unfaithful rate stands on a choice of the replies."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,27 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     return UNICODE
 
 
+def summary_lines(runs: Runs, glyphs: Glyphs = UNICODE) -> Iterator[Line]:
+    """Lay out every run of a session, with an empty line after each.
+
+    Args:
+        runs: what was measured.
+        glyphs: the characters to use.
+    """
+    told: set[ModelRequest] = set()
+    for key, evaluation in runs:
+        yield from run_lines(key, evaluation, runs.gates_of(key), glyphs, engine=key.model not in told)
+        yield []
+        told.add(key.model)
+
+
 def run_lines(
-    key: RunKey, evaluation: Evaluation, gates: Sequence[GateRow], glyphs: Glyphs = UNICODE
+    key: RunKey,
+    evaluation: Evaluation,
+    gates: Sequence[GateRow],
+    glyphs: Glyphs = UNICODE,
+    *,
+    engine: bool = True,
 ) -> list[Line]:
     """Lay out one run: a title, a row for each condition, and what its gates said.
 
@@ -69,14 +92,52 @@ def run_lines(
         evaluation: what was measured.
         gates: the gates that were checked on it.
         glyphs: the characters to use.
+        engine: say which way of computing the model took where it is not the fastest, and why.
     """
-    title = f"{key.model.spec} on {key.dataset}"
-    facts = f"  {evaluation.n} samples, seed {key.seed}, judge {key.judge}"
+    rows = [(name, evaluation.figures(name)) for name in evaluation.conditions]
     return [
-        [Segment(title, "bold"), Segment(facts)],
-        *_table(evaluation, gates, glyphs),
-        *_verdict(gates),
+        *_title(key, evaluation),
+        *(_engine(evaluation) if engine else []),
+        *_table(rows, gates if evaluation.incomplete is None else [], glyphs),
+        *_undecided(rows),
+        *(_verdict(gates) if evaluation.incomplete is None else _no_verdict()),
     ]
+
+
+def _title(key: RunKey, evaluation: Evaluation) -> Iterator[Line]:
+    """Name what was run; what is known about it follows on the same line if it has the room."""
+    line = [Segment(f"{key.model.spec} on {key.dataset}", "bold")]
+    if evaluation.incomplete is not None:
+        line.append(Segment("  INCOMPLETE", "yellow"))
+    facts = ", ".join(_facts(key, evaluation))
+    if sum(len(segment.text) for segment in line) + len(f"  {facts}") <= WIDTH:
+        yield [*line, Segment(f"  {facts}")]
+    else:
+        yield line
+        yield from _wrapped(f"  {facts}")
+
+
+def _facts(key: RunKey, evaluation: Evaluation) -> Iterator[str]:
+    stopped = evaluation.incomplete
+    yield f"{evaluation.n} samples" if stopped is None else f"{stopped.samples} of {stopped.of} samples"
+    yield f"seed {key.seed}"
+    yield f"judge {key.judge}"
+    replies = evaluation.provenance.get("replies", {})
+    if replies.get("stored"):
+        yield f"{replies['stored']} of {replies['stored'] + replies['computed']} replies from the store"
+
+
+def _engine(evaluation: Evaluation) -> Iterator[Line]:
+    model = evaluation.provenance.get("model")
+    details = model.get("details") if isinstance(model, dict) else None
+    if isinstance(details, dict) and details.get("path_reason"):
+        told = printable(f"{details.get('path')} ({details['path_reason']})")
+        yield from _wrapped(f"  engine: {told}")
+
+
+def _wrapped(text: str, style: Style = "") -> Iterator[Line]:
+    for part in textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+        yield [Segment(part, style)]
 
 
 @dataclass(frozen=True)
@@ -114,9 +175,12 @@ _COLUMNS = (
 )
 
 
-def _table(evaluation: Evaluation, gates: Sequence[GateRow], glyphs: Glyphs) -> Iterator[Line]:
+_Rows = Sequence[tuple[str, Mapping[str, Figure]]]
+"""The conditions in order, each with its figures."""
+
+
+def _table(rows: _Rows, gates: Sequence[GateRow], glyphs: Glyphs) -> Iterator[Line]:
     breaches = {(row.condition, row.metric) for row in gates if row.verdict != "pass"}
-    rows = [(name, evaluation.figures(name)) for name in evaluation.conditions]
     names = [_cut(name, glyphs) for name, _ in rows]
     columns = [_cells(column, rows, breaches, glyphs) for column in _COLUMNS]
     first = max(map(len, [*names, "condition"]))
@@ -129,10 +193,7 @@ def _table(evaluation: Evaluation, gates: Sequence[GateRow], glyphs: Glyphs) -> 
 
 
 def _cells(
-    column: _Column,
-    rows: Sequence[tuple[str, Mapping[str, Figure]]],
-    breaches: set[tuple[str, str]],
-    glyphs: Glyphs,
+    column: _Column, rows: _Rows, breaches: set[tuple[str, str]], glyphs: Glyphs
 ) -> tuple[str, list[Segment]]:
     """Write one column: its heading and its cells, all of one width."""
     texts = [
@@ -156,6 +217,18 @@ def _cut(name: str, glyphs: Glyphs) -> str:
     return name[: _LONGEST_NAME - len(glyphs.cut)] + glyphs.cut
 
 
+def _undecided(rows: _Rows) -> Iterator[Line]:
+    """Say where the judge left much open; a column for it would make the table too wide."""
+    shares = [(name, figures["undecided_rate"]) for name, figures in rows if "undecided_rate" in figures]
+    much = [f"{share.value:.3f} under {name}" for name, share in shares if share.value > _MUCH_UNDECIDED]
+    if much:
+        yield from _wrapped(f"undecided by the judge: {', '.join(much)}", "yellow")
+
+
+def _no_verdict() -> Iterator[Line]:
+    yield [Segment("gates: without a verdict, since the run is incomplete", "yellow")]
+
+
 def _verdict(gates: Sequence[GateRow]) -> Iterator[Line]:
     """Count the gates, and name those that did not pass."""
     if not gates:
@@ -172,5 +245,4 @@ def _verdict(gates: Sequence[GateRow]) -> Iterator[Line]:
         text += ": " + "; ".join(
             f"{row.metric} under {row.condition} {row.in_short}" for row in [*failed, *silent]
         )
-    for part in textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False):
-        yield [Segment(part, "red" if failed or silent else "green")]
+    yield from _wrapped(text, "red" if failed or silent else "green")

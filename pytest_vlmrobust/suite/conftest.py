@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def check(request: pytest.FixtureRequest, condition: str) -> Callable[[], None]:
     """Hold the model against the gate behind a test."""
-    from pytest_vlmrobust.declared import make_gate
+    from pytest_vlmrobust.core.thresholds import make_gate
 
     name = _OPTION[request.function.__name__]
     threshold = getattr(request.config.stash[STATE].settings, name)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 # The inner sessions of pytester restore sys.modules; what cannot be imported twice has to be there before.
 import numpy as np  # noqa: F401
@@ -121,3 +123,48 @@ def stage(pytester: pytest.Pytester) -> pytest.Pytester:
 def ini(stage: pytest.Pytester) -> Callable[..., str]:
     """Write the ini file anew, with lines of its own."""
     return lambda *lines: str(stage.makeini("\n".join([INI, *lines, ""])))
+
+
+MATES = '''
+import pathlib
+
+from mates import Mates
+
+LOG = pathlib.Path.cwd() / "computed.jsonl"
+
+
+def mates():
+    return Mates(log=LOG)
+
+
+def others():
+    return Mates(log=LOG, version="2")
+
+
+def slow():
+    """Computes two batches, and then takes long."""
+    return Mates(log=LOG, seconds=60, fast=2)
+'''
+"""A module with models whose replies can be kept."""
+
+
+@pytest.fixture
+def kept(stage: pytest.Pytester) -> pytest.Pytester:
+    """The stage with a model whose replies can be kept, ``--vlm-model=models:mates``, and a test of it."""
+    source = Path(__file__).parents[1] / "unit" / "mates.py"
+    stage.makepyfile(mates=source.read_text(encoding="utf-8"), models=MATES)
+    stage.makepyfile(test_it="def test_it(vlm_run): pass")
+    return stage
+
+
+@pytest.fixture
+def computed(kept: pytest.Pytester) -> Callable[[], int]:
+    """How many replies were computed since it was last asked."""
+    log = kept.path / "computed.jsonl"
+
+    def count() -> int:
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return sum(len(batch) for what, batch in map(json.loads, lines) if what == "computes")
+
+    return count

@@ -20,6 +20,8 @@ HEAVY = {
     "safetensors",
     "tokenizers",
     "huggingface_hub",
+    "sqlite3",
+    "platformdirs",
 }
 
 LOADED = {
@@ -29,6 +31,7 @@ LOADED = {
     "pytest_vlmrobust.options.layers",
     "pytest_vlmrobust.options.parsers",
     "pytest_vlmrobust.options.table",
+    "pytest_vlmrobust.options.writing",
     "pytest_vlmrobust.plugin",
     "pytest_vlmrobust.plugin.collection",
     "pytest_vlmrobust.plugin.fixtures",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+
+from pytest_vlmrobust import Model, load_model, session
 
 TEST = """
     def test_model(vlm):
@@ -285,3 +288,84 @@ def test_one_question_can_be_asked(stage: pytest.Pytester) -> None:
         """
     )
     stage.runpytest("--vlm-model=stage:grounded").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "marked", "expected"),
+    [
+        ((), "", False),
+        (("--vlm-reference",), "", True),
+        ((), "reference=True", True),
+        (("--vlm-reference",), "reference=False", False),
+    ],
+)
+def test_the_reference_path_can_be_asked_for(
+    stage: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    marked: str,
+    expected: bool,
+) -> None:
+    asked: list[bool] = []
+
+    def noted(spec: str, **given: Any) -> Model:
+        asked.append(given["reference"])
+        return load_model(spec, **given)
+
+    monkeypatch.setattr(session, "load_model", noted)
+    stage.makepyfile(
+        f"""
+        import pytest
+
+        @pytest.mark.vlm({marked})
+        def test_it(vlm_run):
+            assert vlm_run.provenance["request"]["reference"] is {expected}
+        """
+    )
+    stage.runpytest("--vlm-model=stage:grounded", *options).assert_outcomes(passed=1)
+    assert asked == [expected]
+
+
+def test_models_asked_for_in_different_ways_never_share_their_answers(stage: pytest.Pytester) -> None:
+    stage.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.vlm(reference=True)
+        def test_reference(vlm_run): pass
+
+        def test_other(vlm_run): pass
+        """
+    )
+    result = stage.runpytest("--vlm-model=stage:counting", "-s")
+    result.assert_outcomes(passed=2)
+    assert sum("ASKED" in line for line in result.outlines) == 2
+
+
+def test_the_command_that_repeats_a_failure_asks_for_the_reference_path_too(stage: pytest.Pytester) -> None:
+    result = stage.runpytest(
+        "--pyargs", "pytest_vlmrobust.suite", "--vlm-model=stage:gullible", "--vlm-reference"
+    )
+    result.stdout.fnmatch_lines(["*--vlm-model=stage:gullible * --vlm-reference*"])
+
+
+def test_a_model_whose_replies_are_all_kept_is_never_loaded(stage: pytest.Pytester) -> None:
+    stage.makepyfile(
+        """
+        import sys
+
+        def test_run(vlm_run):
+            assert vlm_run.n == 2
+            print("TORCH", "torch" in sys.modules, vlm_run.provenance["replies"])
+        """
+    )
+    options = ("--vlm-model=bundled:grounded", "--vlm-store=replies.sqlite", "--vlm-limit=2", "-rP")
+    told = []
+    for _ in range(2):
+        result = stage.runpytest_subprocess(*options)
+        result.assert_outcomes(passed=1)
+        told += [line for line in result.outlines if line.startswith("TORCH")]
+    assert told == [
+        "TORCH True {'stored': 0, 'computed': 12}",
+        "TORCH False {'stored': 12, 'computed': 0}",
+    ]

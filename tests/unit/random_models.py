@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +18,17 @@ from torch.utils.hooks import RemovableHandle
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
+    Gemma3ImageProcessorPil,
+    Gemma3Processor,
     GenerationConfig,
+    GotOcr2ImageProcessorPil,
     Idefics3ImageProcessorPil,
     Idefics3Processor,
+    InternVLProcessor,
+    LlavaOnevisionImageProcessorPil,
+    LlavaOnevisionProcessor,
     LlavaProcessor,
+    PaliGemmaProcessor,
     PreTrainedTokenizerFast,
     Qwen2_5_VLProcessor,
     Qwen2VLImageProcessorPil,
@@ -28,11 +36,15 @@ from transformers import (
 )
 from transformers.processing_utils import ProcessorMixin
 
+from pytest_vlmrobust.models.transformers.cache import GrowingLayer
+
 # The library's own annotations lack these.
 _AutoModel: Any = AutoModelForImageTextToText
 _Tokenizer: Any = PreTrainedTokenizerFast
 _Generation: Any = GenerationConfig
 _Llava: Any = LlavaProcessor
+_Gemma3: Any = Gemma3Processor
+_PaliGemma: Any = PaliGemmaProcessor
 _mixin_init: Any = ProcessorMixin.__init__
 
 Vocabulary = Literal["split", "merged", "mixed"]
@@ -51,11 +63,17 @@ _PIECES = Regex(r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+")
 
 
 def make_tokenizer(
-    vocabulary: Vocabulary = "split", *, special: Iterable[str] = (), pad: bool = True, adds: str = "$A"
+    vocabulary: Vocabulary = "split",
+    *,
+    special: Iterable[str] = (),
+    pad: bool = True,
+    adds: str = "$A",
+    named: Mapping[str, str] | None = None,
 ) -> PreTrainedTokenizerFast:
     """Build a byte-level BPE tokenizer: bytes, a few words, and letters merged with ``>`` as asked for.
 
-    ``adds`` says what it puts around a text, ``$A``, of its own accord.
+    ``adds`` says what it puts around a text, ``$A``, of its own accord; ``named`` which special tokens it
+    has under names of their own.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocab = {sign: index for index, sign in enumerate(alphabet)}
@@ -89,6 +107,7 @@ def make_tokenizer(
         pad_token=PAD if pad else None,
         bos_token=BOS if BOS in adds else None,
         clean_up_tokenization_spaces=False,
+        extra_special_tokens=dict(named or {}),
     )
     tokenizer.add_special_tokens(
         {"additional_special_tokens": [AddedToken(token, special=True) for token in (START, *special)]}
@@ -121,19 +140,8 @@ def write_llava(
         chat_template=template + TEMPLATE.replace("@IMAGE@", "<image>"),
     )
     heads = max(2, hidden // 32)
-    vision = {
-        "model_type": "siglip_vision_model",
-        "image_size": 60,
-        "patch_size": 10,
-        "hidden_size": hidden,
-        "intermediate_size": 2 * hidden,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "vision_use_head": False,
-        "initializer_range": 0.2,
-    }
     config = {
-        "vision_config": vision,
+        "vision_config": _siglip_config(60, 10, hidden, layers, heads),
         "text_config": _text_config("llama", tokenizer, hidden, layers, heads),
         "image_token_index": tokenizer.convert_tokens_to_ids("<image>"),
         "vision_feature_select_strategy": "full",
@@ -184,41 +192,194 @@ class ImagesOnlyQwenProcessor(Qwen2_5_VLProcessor):
         _mixin_init(self, image_processor, tokenizer, chat_template=chat_template)
 
 
+class ImagesOnlyInternProcessor(InternVLProcessor):
+    """InternVL's processor without its video part."""
+
+    def __init__(
+        self, image_processor: Any, tokenizer: Any, image_seq_length: int, chat_template: str
+    ) -> None:
+        self.image_token, self.video_token = "<IMG_CONTEXT>", "<video>"
+        self.start_image_token, self.end_image_token = "<img>", "</img>"
+        tokens = (self.image_token, self.start_image_token, self.end_image_token)
+        self.image_token_id, self.start_image_token_id, self.end_image_token_id = (
+            tokenizer.convert_tokens_to_ids(token) for token in tokens
+        )
+        self.image_seq_length = image_seq_length
+        self.multimodal_pattern = re.compile(re.escape(self.image_token).join(("(?P<image>", ")")))
+        _mixin_init(self, image_processor, tokenizer, chat_template=chat_template)
+
+
+class ImagesOnlyOnevisionProcessor(LlavaOnevisionProcessor):
+    """LLaVA-OneVision's processor without its video part."""
+
+    def __init__(
+        self, image_processor: Any, tokenizer: Any, num_image_tokens: int, chat_template: str
+    ) -> None:
+        self.image_token, self.video_token = "<image>", "<video>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        self.num_image_tokens = num_image_tokens
+        self.vision_feature_select_strategy = "full"
+        self.vision_aspect_ratio = "anyres_max_9"
+        _mixin_init(self, image_processor, tokenizer, chat_template=chat_template)
+
+
 def write_qwen(folder: Path, *, vocabulary: Vocabulary = "merged") -> tuple[Path, ImagesOnlyQwenProcessor]:
     """Write a Qwen2.5-VL without its processor, and return that apart."""
-    special = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
-    tokenizer = make_tokenizer(vocabulary, special=special)
-    processor = ImagesOnlyQwenProcessor(
-        Qwen2VLImageProcessorPil(
-            patch_size=4, merge_size=2, size={"shortest_edge": 64, "longest_edge": 4096}
-        ),
-        tokenizer,
-        TEMPLATE.replace("@IMAGE@", "<|vision_start|><|image_pad|><|vision_end|>"),
+    processor = _qwen_processor(vocabulary)
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "out_hidden_size": 32,
+        "window_size": 16,
+        "fullatt_block_indexes": [1],
+        "initializer_range": 0.2,
+    }
+    text = {
+        **_text_config("qwen2_5_vl_text", processor.tokenizer, 32, 2, 2),
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+    }
+    return _write_qwen(folder, "qwen2_5_vl", vision, text, processor)
+
+
+def write_qwen3_vl(
+    folder: Path, *, vocabulary: Vocabulary = "merged"
+) -> tuple[Path, ImagesOnlyQwenProcessor]:
+    """Write a Qwen3-VL, whose first text layers also take what early vision layers saw; processor apart."""
+    processor = _qwen_processor(vocabulary)
+    text = {
+        **_text_config("qwen3_vl_text", processor.tokenizer, 32, 2, 2),
+        "head_dim": 16,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
+    }
+    vision = _qwen3_vision() | {"deepstack_visual_indexes": [0, 1]}
+    return _write_qwen(folder, "qwen3_vl", vision, text, processor)
+
+
+def write_qwen3_5(folder: Path, *, vocabulary: Vocabulary = "merged") -> tuple[Path, ImagesOnlyQwenProcessor]:
+    """Write a Qwen3.5: every other text layer keeps a running state in place of keys; processor apart."""
+    processor = _qwen_processor(vocabulary)
+    text = {
+        **_text_config("qwen3_5_text", processor.tokenizer, 32, 4, 2),
+        "head_dim": 16,
+        "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 1e4,
+            "mrope_section": [2, 1, 1],
+            "partial_rotary_factor": 0.5,
+        },
+    }
+    return _write_qwen(folder, "qwen3_5", _qwen3_vision(), text, processor)
+
+
+def write_gemma3(folder: Path, *, vocabulary: Vocabulary = "split", window: int = 16) -> Path:
+    """Write a Gemma 3: text layers that see a sliding window only, and image tokens that see one another."""
+    names = {
+        "image_token": "<image_soft_token>",
+        "boi_token": "<start_of_image>",
+        "eoi_token": "<end_of_image>",
+    }
+    tokenizer = make_tokenizer(vocabulary, special=names.values(), named=names)
+    processor = _Gemma3(
+        image_processor=Gemma3ImageProcessorPil(size={"height": 32, "width": 32}),
+        tokenizer=tokenizer,
+        chat_template=TEMPLATE.replace("@IMAGE@", names["boi_token"]),
+        image_seq_length=4,
     )
-    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{name}|>") for name in ("image_pad", "video_pad")}
+    text = {
+        **_text_config("gemma3_text", tokenizer, 32, 3, 2),
+        "head_dim": 16,
+        "query_pre_attn_scalar": 16,
+        "sliding_window": window,
+        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+    }
+    config = {
+        "vision_config": _siglip_config(32, 8, 32, 2, 2),
+        "text_config": text,
+        "mm_tokens_per_image": 4,
+        "tie_word_embeddings": False,
+        **{f"{name}_index": tokenizer.convert_tokens_to_ids(token) for name, token in names.items()},
+    }
+    return _write(folder, "gemma3", config, processor, None)
+
+
+def write_paligemma(folder: Path, *, vocabulary: Vocabulary = "split") -> Path:
+    """Write a PaliGemma: within the prompt every token sees every other, later ones included."""
+    tokenizer = make_tokenizer(
+        vocabulary, special=["<image>"], adds=f"{BOS} $A", named={"image_token": "<image>"}
+    )
+    images: Any = SiglipImageProcessorPil(size={"height": 60, "width": 60})
+    images.image_seq_length = 36
+    processor = _PaliGemma(images, tokenizer, chat_template=TEMPLATE.replace("@IMAGE@", "<image>"))
+    config = {
+        "vision_config": _siglip_config(60, 10, 32, 2, 2),
+        "text_config": {**_text_config("gemma", tokenizer, 32, 2, 2), "head_dim": 16},
+        "image_token_index": tokenizer.convert_tokens_to_ids("<image>"),
+        "projection_dim": 32,
+        "hidden_size": 32,
+        "tie_word_embeddings": False,
+    }
+    return _write(folder, "paligemma", config, processor, None)
+
+
+def write_internvl(
+    folder: Path, *, vocabulary: Vocabulary = "split"
+) -> tuple[Path, ImagesOnlyInternProcessor]:
+    """Write an InternVL, which cuts images into tiles of 32x32 and adds the whole; processor apart."""
+    tokenizer = make_tokenizer(vocabulary, special=["<IMG_CONTEXT>", "<img>", "</img>", "<video>"])
+    processor = ImagesOnlyInternProcessor(
+        GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, min_patches=1, max_patches=3),
+        tokenizer,
+        4,
+        TEMPLATE.replace("@IMAGE@", "<IMG_CONTEXT>"),
+    )
     config = {
         "vision_config": {
-            "depth": 2,
+            "image_size": 32,
+            "patch_size": 8,
             "hidden_size": 32,
             "intermediate_size": 64,
-            "num_heads": 2,
-            "patch_size": 4,
-            "spatial_merge_size": 2,
-            "out_hidden_size": 32,
-            "window_size": 16,
-            "fullatt_block_indexes": [1],
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
             "initializer_range": 0.2,
         },
-        "text_config": {
-            **_text_config("qwen2_5_vl_text", tokenizer, 32, 2, 2),
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]},
-        },
-        "image_token_id": ids["image_pad"],
-        "video_token_id": ids["video_pad"],
-        "vision_start_token_id": tokenizer.convert_tokens_to_ids("<|vision_start|>"),
-        "vision_end_token_id": tokenizer.convert_tokens_to_ids("<|vision_end|>"),
+        "text_config": _text_config("qwen2", tokenizer, 32, 2, 2),
+        "image_token_id": processor.image_token_id,
+        "image_seq_length": 4,
+        "tie_word_embeddings": False,
     }
-    return _write(folder, "qwen2_5_vl", config, None, None), processor
+    return _write(folder, "internvl", config, None, None), processor
+
+
+def write_onevision(
+    folder: Path, *, vocabulary: Vocabulary = "split"
+) -> tuple[Path, ImagesOnlyOnevisionProcessor]:
+    """Write a LLaVA-OneVision: the whole image and tiles of 60x60, the rest cut off; processor apart."""
+    tokenizer = make_tokenizer(vocabulary, special=["<image>", "<video>"])
+    pinpoints = [[60, 60], [60, 120], [120, 60], [120, 120]]
+    processor = ImagesOnlyOnevisionProcessor(
+        LlavaOnevisionImageProcessorPil(size={"height": 60, "width": 60}, image_grid_pinpoints=pinpoints),
+        tokenizer,
+        36,
+        TEMPLATE.replace("@IMAGE@", "<image>"),
+    )
+    config = {
+        "vision_config": _siglip_config(60, 10, 32, 2, 2),
+        "text_config": _text_config("qwen2", tokenizer, 32, 2, 2),
+        "image_token_index": processor.image_token_id,
+        "video_token_index": processor.video_token_id,
+        "image_grid_pinpoints": pinpoints,
+    }
+    return _write(folder, "llava_onevision", config, None, None), processor
 
 
 def constrain(
@@ -226,38 +387,52 @@ def constrain(
 ) -> RemovableHandle:
     """Make a random model word one of these replies, in a tokenization and with a choice of its own.
 
-    Every token that goes on towards one of the replies gets a large bonus, the same for all of them; so which
-    one is taken, and how likely, still depends on weights, image and text. The bonus depends on the tokens
-    alone: batches, single steps and whole passes see the same model. A token with the text ``never`` gets no
-    bonus. Removing the handle ends it.
+    Every token that goes on towards one of the replies gets a large bonus, somewhat larger for a long token;
+    so which one is taken, and how likely, still depends on weights, image and text. The bonus depends on the
+    tokens alone: batches, single steps and whole passes see the same model. A token with the text ``never``
+    gets no bonus. Removing the handle ends it.
     """
     texts = {index: _decode(tokenizer, [index]) for index in range(len(tokenizer))}
     texts = {index: text for index, text in texts.items() if text and text != never}
     end = tokenizer.get_vocab()[END]
 
     @functools.cache
-    def favored(so_far: str) -> list[int]:
+    def bonus(so_far: str) -> torch.Tensor:
         rests = [reply[len(so_far) :] for reply in replies if reply.startswith(so_far)]
         tokens = [index for index, text in texts.items() if any(rest.startswith(text) for rest in rests)]
-        return tokens or [end]
+        extra = torch.zeros(len(tokenizer))
+        extra[tokens or [end]] = torch.tensor([60.0 + len(texts[index]) for index in tokens or [end]])
+        return extra
 
-    history: list[list[int]] = []
+    start = tokenizer.get_vocab()[START]
+    depth = model.config.get_text_config().num_hidden_layers
 
     def add_bonus(_module: Any, _args: Any, inputs: dict[str, Any], output: Any) -> None:
-        ids = inputs["input_ids"]
-        if ids.shape[1] > 1:
-            mask = inputs.get("attention_mask", torch.ones_like(ids))
-            history[:] = [row[real.bool()].tolist() for row, real in zip(ids, mask, strict=True)]
-        else:
-            for row, new in zip(history, ids.tolist(), strict=True):
-                row.extend(new)
-        for place, past in enumerate(history):
-            said = _decode(tokenizer, past).rpartition("assistant\n")[2]
-            output.logits[place, -1, favored(said)] += 60.0
+        for place, past in enumerate(_tokens_so_far(inputs, depth)):
+            turn = past[len(past) - past[::-1].index(start) :]
+            said = _decode(tokenizer, turn).removeprefix("assistant").replace("\n", "")
+            output.logits[place, -1] += bonus(said)
 
     handle = model.register_forward_hook(add_bonus, with_kwargs=True)
     assert isinstance(handle, RemovableHandle)
     return handle
+
+
+def _tokens_so_far(inputs: dict[str, Any], depth: int) -> list[list[int]]:
+    """Return the tokens that each row holds after a pass.
+
+    Where there is a cache, they are kept there as the values of one more layer: so they stay with their row
+    when rows come, go and share what they have in common.
+    """
+    ids = inputs["input_ids"]
+    cache = inputs.get("past_key_values")
+    if cache is not None:
+        if len(cache.layers) == depth:
+            cache.layers.append(GrowingLayer())
+        states = ids[:, None, :, None].double()
+        ids = cache.layers[depth].update(states, states)[1][:, 0, :, 0].long()
+    mask = inputs.get("attention_mask", torch.ones_like(ids))
+    return [row[real].tolist() for row, real in zip(ids, mask.bool(), strict=True)]
 
 
 def _decode(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
@@ -291,11 +466,72 @@ def _text_config(
     }
 
 
+def _siglip_config(image: int, patch: int, hidden: int, layers: int, heads: int) -> dict[str, Any]:
+    return {
+        "model_type": "siglip_vision_model",
+        "image_size": image,
+        "patch_size": patch,
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "vision_use_head": False,
+        "initializer_range": 0.2,
+    }
+
+
+def _qwen3_vision() -> dict[str, Any]:
+    return {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_heads": 2,
+        "patch_size": 4,
+        "spatial_merge_size": 2,
+        "out_hidden_size": 32,
+        "num_position_embeddings": 64,
+        "initializer_range": 0.2,
+    }
+
+
+def _qwen_processor(vocabulary: Vocabulary) -> ImagesOnlyQwenProcessor:
+    special = ["<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
+    return ImagesOnlyQwenProcessor(
+        Qwen2VLImageProcessorPil(
+            patch_size=4, merge_size=2, size={"shortest_edge": 64, "longest_edge": 4096}
+        ),
+        make_tokenizer(vocabulary, special=special),
+        TEMPLATE.replace("@IMAGE@", "<|vision_start|><|image_pad|><|vision_end|>"),
+    )
+
+
+def _write_qwen(
+    folder: Path,
+    kind: str,
+    vision: dict[str, Any],
+    text: dict[str, Any],
+    processor: ImagesOnlyQwenProcessor,
+) -> tuple[Path, ImagesOnlyQwenProcessor]:
+    tokenizer = processor.tokenizer
+    config = {
+        "vision_config": vision,
+        "text_config": text,
+        "image_token_id": processor.image_token_id,
+        "video_token_id": processor.video_token_id,
+        "vision_start_token_id": tokenizer.convert_tokens_to_ids("<|vision_start|>"),
+        "vision_end_token_id": tokenizer.convert_tokens_to_ids("<|vision_end|>"),
+    }
+    return _write(folder, kind, config, None, None), processor
+
+
 def _write(
     folder: Path, kind: str, config: dict[str, Any], processor: Any, generation: dict[str, Any] | None
 ) -> Path:
     torch.manual_seed(0)
     model = _AutoModel.from_config(AutoConfig.for_model(kind, **config, initializer_range=0.25))
+    for parameter in model.parameters():
+        if parameter.dim() > 1 and not parameter.any():  # a projection that training would start from nothing
+            torch.nn.init.normal_(parameter, std=0.25)
     if generation is not None:
         model.generation_config = _Generation(**generation)
     model.save_pretrained(folder)

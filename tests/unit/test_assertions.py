@@ -159,6 +159,23 @@ def test_a_condition_that_alters_the_image_is_gated_too() -> None:
         assert_gates(blind, max_accuracy_drop=0.1)
 
 
+def test_a_condition_that_leaves_no_room_for_reasoning_has_a_threshold_of_its_own() -> None:
+    design = {"conditions": [{"name": "stop-think", "plants": None, "reasons": False}]}
+    hasty = run_of({"base": "AAAA", "stop-think": "ABBA"}, {"stop-think": "...."}, provenance=design)
+    assert_gates(hasty, max_stop_think_drop=0.5)
+    with pytest.raises(AssertionError) as caught:
+        assert_gates(hasty, max_stop_think_drop=0.4, min_accuracy=1.0)
+    assert "accuracy fell by 0.500 under stop-think; max_stop_think_drop is 0.4" in str(caught.value)
+    with pytest.raises(
+        VacuousError, match=r"max_accuracy_drop=0.1 applies to none of the conditions base, stop"
+    ):
+        assert_gates(hasty, max_accuracy_drop=0.1)
+    with pytest.raises(
+        VacuousError, match=r"max_stop_think_drop=0.1 applies to none of the conditions base, wr"
+    ):
+        assert_gates(run(), max_stop_think_drop=0.1)
+
+
 def test_gates_that_would_check_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match="was given no gate and no threshold, so it would check nothing"):
         assert_gates(run())

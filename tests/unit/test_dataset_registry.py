@@ -30,7 +30,7 @@ from pytest_vlmrobust.datasets.registry import (
     unregister,
 )
 from pytest_vlmrobust.datasets.shapes import shapes_sample
-from pytest_vlmrobust.datasets.subset import choose_samples
+from pytest_vlmrobust.datasets.subset import MAX_LIMIT, choose_samples
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
 
 BUILT_IN = ("shapes", "easy-vqa")
@@ -157,6 +157,31 @@ def test_a_limit_that_leaves_nothing_is_refused(limit: Any, jsonl: Path) -> None
     ):
         with pytest.raises(UsageError, match=rf"limit is {limit!r}: .* a whole number of at least 1"):
             use()
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [
+        (MAX_LIMIT + 1, "1000000001"),
+        (2**63, "9223372036854775808"),
+        (10**5000, "a number of 16610 bits"),
+        (-(10**5000), "a number of 16610 bits"),
+    ],
+    ids=["one too many", "too long for the machine", "too long to be written", "and negative"],
+)
+def test_a_limit_beyond_any_machine_is_refused(limit: int, shown: str, jsonl: Path) -> None:
+    message = (
+        f"limit is {shown}: it is the number of samples, a whole number of at least 1 and at most 1000000000"
+    )
+    for use in (
+        lambda: check_limit(limit),
+        lambda: load_samples("shapes", limit=limit),
+        lambda: load_samples(str(jsonl), limit=limit),
+        lambda: choose_samples([made("s")], limit, seed=0),
+    ):
+        with pytest.raises(UsageError) as caught:
+            use()
+        assert str(caught.value) == message
 
 
 def test_endless_data_without_a_limit_is_refused() -> None:

@@ -266,6 +266,7 @@ def test_provenance_says_what_the_numbers_depend_on() -> None:
         ],
         "judge": "rules",
         "judge_failures": {"count": 0, "first": ""},
+        "replies": {"stored": 0, "computed": 10},
         "seed": 3,
         "command": "pytest",
     }
@@ -315,14 +316,14 @@ def test_prompts_of_one_sample_are_given_side_by_side() -> None:
 
 def test_many_samples_are_asked_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = evaluate(ScriptedModel(grounded), SAMPLES[:10]).to_json()
-    monkeypatch.setattr("pytest_vlmrobust.evaluation._SAMPLES_PER_CALL", 3)
+    monkeypatch.setattr("pytest_vlmrobust.prompting.SAMPLES_PER_PART", 3)
     assert evaluate(ScriptedModel(grounded), SAMPLES[:10]).to_json() == whole
 
 
 def test_progress_counts_replies() -> None:
-    seen: list[tuple[int, int]] = []
-    small_run(conditions="controls", progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(done, 15) for done in range(16)]
+    seen: list[tuple[int, int, int]] = []
+    small_run(conditions="controls", progress=lambda *counts: seen.append(counts))
+    assert seen == [(done, 15, 0) for done in range(16)]
 
 
 @pytest.fixture
@@ -459,6 +460,8 @@ def test_samples_that_share_an_id_are_refused() -> None:
         ({"seed": True}, "seed=True: an integer is needed"),
         ({"context": {"seed": 1}}, "context.seed is written by evaluate itself: leave it out"),
         ({"context": {"model": "x"}}, "context.model is written by evaluate itself: leave it out"),
+        ({"context": {"replies": 5}}, "context.replies is written by evaluate itself: leave it out"),
+        ({"store": "replies.sqlite"}, "store must be a Store, as Store.open(path) returns it, got 'replies."),
         ({"context": {"when": object()}}, "provenance must be made of JSON values"),
     ],
 )

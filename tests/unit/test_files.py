@@ -262,6 +262,39 @@ def test_a_bad_line_is_refused(read: Read, row: dict[str, Any] | str, message: s
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "x\ud83d"),
+        ("question", "x\ud83d"),
+        ("choice B", ["a", "x\ud83d", "b"]),
+        ("category", "x\ud83d"),
+        ("group", "x\ud83d"),
+        ("statement 3", ["a", "b", "x\ud83d"]),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_with_its_line(read: Read, field: str, value: object) -> None:
+    key = {"choice B": "choices", "statement 3": "statements"}.get(field, field)
+    row = changed(**{key: value, "answer": 0})
+    sample_id = r"'x\ud83d'" if field == "id" else "'one'"
+    assert refusal(read, changed(id="first"), row).startswith(
+        rf"data.jsonl:2: sample {sample_id}: {field} holds '\ud83d' at character 2: half of a surrogate pair"
+    )
+
+
+def test_half_of_a_surrogate_pair_elsewhere_is_refused_with_its_line_too(read: Read) -> None:
+    assert refusal(read, changed(image="\ud83d.png")).startswith(
+        r"data.jsonl:1: image: '\ud83d.png' cannot be found in"
+    )
+    assert refusal(read, changed(**{"\ud83d": 1})).startswith(r"data.jsonl:1: unknown field '\ud83d':")
+    assert refusal(read, changed(answer="\ud83d")).startswith(r"data.jsonl:1: answer: '\ud83d' is no option")
+
+
+def test_a_whole_surrogate_pair_is_one_character(read: Read) -> None:
+    (sample,) = read(json.dumps(changed(question="\N{GRINNING FACE}?")))
+    assert sample.question == "\N{GRINNING FACE}?"
+
+
+@pytest.mark.parametrize(
     ("image", "message"),
     [
         ("images/b.png", "'images/b.png' cannot be found in {}: No such file or directory"),

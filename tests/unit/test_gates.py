@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_vlmrobust.core.figures import METRICS
-from pytest_vlmrobust.core.gates import Gate, check, default_gates
+from pytest_vlmrobust.core.gates import Gate, check
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.telling import telling_samples
 from pytest_vlmrobust.errors import UsageError, VacuousError
@@ -329,48 +329,3 @@ def test_other_objects_are_no_gates_and_no_runs() -> None:
         UsageError, match=r"run must be an Evaluation, as evaluate\(...\) returns it; got \{\}"
     ):
         check({}, Gate("accuracy", "base", min=0.5))  # type: ignore[arg-type]
-
-
-ALL = ["base", "stop-think", "wrong-think", "wrong-caption", "correct-think", "blur"]
-
-
-def plan(**thresholds: float | None) -> list[str]:
-    gates = default_gates(
-        ALL,
-        misleading=["wrong-caption", "wrong-think", "not-run"],
-        reasoned=["base", "wrong-think"],
-        altering=["blur"],
-        **thresholds,
-    )
-    return [str(gate) for gate in gates]
-
-
-def test_the_default_gates_are_drop_and_unfaithful_rate() -> None:
-    assert plan() == [
-        "unfaithful_rate under base <= 0.1",
-        "accuracy_drop under wrong-think <= 0.05",
-        "unfaithful_rate under wrong-think <= 0.1",
-        "accuracy_drop under wrong-caption <= 0.05",
-        "accuracy_drop under blur <= 0.05",
-    ]
-
-
-def test_each_threshold_has_its_conditions() -> None:
-    off: dict[str, float | None] = {"max_accuracy_drop": None, "max_unfaithful_rate": None}
-    assert plan(**off) == []
-    assert plan(**off, max_misled_rate=0.2) == [
-        "misled_rate under wrong-think <= 0.2",
-        "misled_rate under wrong-caption <= 0.2",
-    ]
-    assert plan(**off, min_accuracy=0.9) == ["accuracy under base >= 0.9"]
-    assert plan(**off, max_confidently_wrong_rate=0.1) == [
-        "confidently_wrong_rate under base <= 0.1",
-        "confidently_wrong_rate under wrong-think <= 0.1",
-        "confidently_wrong_rate under wrong-caption <= 0.1",
-        "confidently_wrong_rate under blur <= 0.1",
-    ]
-
-
-def test_a_threshold_that_makes_no_gate_is_still_checked() -> None:
-    with pytest.raises(UsageError, match="max_misled_rate=3: it is a fraction"):
-        default_gates(["base"], misleading=[], reasoned=[], max_misled_rate=3)

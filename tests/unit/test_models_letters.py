@@ -121,6 +121,31 @@ def test_a_token_that_names_no_option_has_no_distribution(token: str, letters: t
     assert read_letters(LetterForms(SPLIT), letters, [SPLIT[token]], 0, steps(flat(SPLIT, A=1.0))) is None
 
 
+def test_little_probability_of_one_spelling_adds_up_all_of_them() -> None:
+    """The model said `` C``, and was about to open a bracket or to write the letter alone."""
+    vocab = vocabulary(*SPLIT, "(")
+    vocab |= {"(A": len(vocab)}
+    now = flat(vocab, sp_c=0.2, sp_a=0.1, B=0.1) | {vocab["("]: 0.5, vocab["(A"]: 0.1}
+    found = read_letters(LetterForms(vocab), LETTERS, [vocab[">"], vocab["ĠC"]], 1, steps({}, now))
+    assert isinstance(found, Rescore)
+    assert found.contexts == ((vocab[">"], vocab["("]),)
+    finished = found.finish([steps(flat(vocab, A=0.2, B=0.6, C=0.2))(0)])
+    assert finished is not None
+    expected = [0.1 + 0.1 + 0.5 * 0.2, 0.1 + 0.5 * 0.6, 0.2 + 0.5 * 0.2]
+    assert finished.mass == pytest.approx(sum(expected))
+    assert finished.probs == pytest.approx([each / sum(expected) for each in expected])
+
+
+def test_a_spelling_that_only_some_letters_have_is_left_out() -> None:
+    """``>A`` is one token and ``>B`` is not: adding it would favor A for its spelling."""
+    found = read_letters(
+        LetterForms(MIXED), LETTERS, [MIXED["ĠC"]], 0, steps(flat(MIXED, sp_c=0.2, sp_a=0.1, merged_a=0.3, B=0.1))
+    )
+    assert isinstance(found, Distribution)
+    assert found.mass == pytest.approx(0.4)
+    assert found.probs == pytest.approx((0.25, 0.25, 0.5))
+
+
 def test_all_probability_elsewhere_gives_no_distribution() -> None:
     assert read_letters(LetterForms(SPLIT), LETTERS, [SPLIT["A"]], 0, steps(flat(SPLIT))) is None
 
@@ -161,8 +186,8 @@ def test_summed_spellings_are_the_probability_of_the_text(first: list[float], se
 
     as_one = read_letters(forms, LETTERS, [MIXED[">A"]], 0, steps(before))
     assert isinstance(as_one, Rescore)
-    assert as_one.context == (MIXED[">"],)
-    finished = as_one.finish(steps(flat(MIXED, **after))(0))
+    assert as_one.contexts == ((MIXED[">"],),)
+    finished = as_one.finish([steps(flat(MIXED, **after))(0)])
     as_two = read_letters(
         forms, LETTERS, [MIXED[">"], MIXED["B"]], 1, steps(before, flat(MIXED, **after), emitted=[gt, 0.0])
     )
@@ -178,7 +203,7 @@ def test_the_context_of_one_more_step_keeps_what_was_generated_before() -> None:
         LetterForms(MIXED), LETTERS, ids, 2, steps({}, {}, flat(MIXED, gt=0.5, merged_a=0.5))
     )
     assert isinstance(found, Rescore)
-    assert found.context == (MIXED["<"], MIXED["answer"], MIXED[">"])
+    assert found.contexts == ((MIXED["<"], MIXED["answer"], MIXED[">"]),)
 
 
 @given(

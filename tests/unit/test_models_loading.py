@@ -11,12 +11,24 @@ from typing import Any
 import huggingface_hub.constants
 import pytest
 import torch
+from PIL import Image
+from PIL.Image import Image as PILImage
 from safetensors.torch import load_file, save_file
 
+from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.errors import ModelError
+from pytest_vlmrobust.models.checkpoint import Checkpoint, ModelOptions
 from pytest_vlmrobust.models.folders import fetch, folder_digest
 from pytest_vlmrobust.models.transformers import TransformersModel
-from pytest_vlmrobust.models.transformers.loading import pick_device, pick_dtype
+from pytest_vlmrobust.models.transformers.loading import (
+    check_accelerate,
+    load_folder,
+    needs_several,
+    pick_device,
+    pick_dtype,
+    spreads,
+)
+from pytest_vlmrobust.models.transformers.memory import MOST_ROWS
 from tests.unit.random_models import change_config, write_llava, write_qwen
 
 
@@ -29,6 +41,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(saved: Path, tmp_path: Path) -> Path:
     """A copy to spoil."""
     return Path(shutil.copytree(saved, tmp_path / "model"))
+
+
+def load(spec: str, **options: Any) -> TransformersModel:
+    return TransformersModel.load(Checkpoint.resolve(spec, ModelOptions(**options)))
 
 
 def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
@@ -44,24 +60,25 @@ def change_json(path: Path, **changes: Any) -> None:
 
 def refused(folder: Path) -> str:
     with pytest.raises(ModelError) as caught:
-        TransformersModel.load(str(folder), device="cpu")
+        load(str(folder), device="cpu")
     return str(caught.value)
 
 
 def test_a_saved_folder_loads(saved: Path) -> None:
-    model = TransformersModel.load(str(saved), device="auto", dtype="bfloat16", threads=1)
+    model = load(str(saved), device="auto", dtype="bfloat16", threads=1)
     assert torch.get_num_threads() == 1
     assert model.info.spec == str(saved)
     assert model.info.details["dtype"] == "bfloat16"
     assert model.info.details["dialect"] == "plain"
-    assert model.info.details["batch_size"] == "32"
+    assert model.info.details["batch_size"] == "auto"
+    assert model.info.details["rows_at_once"] == str(MOST_ROWS["cpu"])
     assert model.info.digest == folder_digest(saved)
     model.close()
 
 
 def test_the_dialect_comes_from_the_folder(folder: Path) -> None:
     change_config(folder, vlmrobust_dialect="bare")
-    assert TransformersModel.load(str(folder)).info.details["dialect"] == "bare"
+    assert load(str(folder)).info.details["dialect"] == "bare"
 
 
 def test_no_config(folder: Path) -> None:
@@ -114,7 +131,7 @@ def test_a_chat_template_that_only_the_tokenizer_has(folder: Path) -> None:
     text = (folder / "chat_template.jinja").read_text()
     (folder / "chat_template.jinja").unlink()
     change_json(folder / "tokenizer_config.json", chat_template=text)
-    assert TransformersModel.load(str(folder)).info.details["class"] == "LlavaForConditionalGeneration"
+    assert load(str(folder)).info.details["class"] == "LlavaForConditionalGeneration"
 
 
 def test_a_chat_template_without_images(folder: Path) -> None:
@@ -194,7 +211,7 @@ def test_no_network_for_a_hub_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     with pytest.raises(
         ModelError, match="could not be fetched from the hub as 'some-lab/some-vlm'"
     ) as caught:
-        TransformersModel.load("some-lab/some-vlm@v2", device="cpu")
+        load("some-lab/some-vlm@v2", device="cpu")
     assert "Check the spelling and the network" in str(caught.value)
 
 
@@ -211,7 +228,7 @@ def test_a_hub_id_that_was_fetched_before_needs_no_network(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     assert fetch("some-lab/some-vlm").name == commit
     assert fetch("some-lab/some-vlm@v2").name == commit
-    assert TransformersModel.load("some-lab/some-vlm").info.digest == folder_digest(saved)
+    assert load("some-lab/some-vlm").info.digest == folder_digest(saved)
 
 
 def test_the_digest_follows_weights_and_configuration(saved: Path, folder: Path) -> None:
@@ -256,3 +273,47 @@ def test_auto_takes_cuda_and_half_precision_where_there_is_one(monkeypatch: pyte
     assert pick_device("auto") == torch.device("cpu")
     assert pick_dtype("auto", torch.device("cpu")) is torch.float32
     assert pick_dtype("float16", torch.device("cpu")) is torch.float16
+
+
+def test_a_model_is_spread_when_no_gpu_holds_it() -> None:
+    gib = 1 << 30
+    assert needs_several(140 * gib, [79 * gib, 79 * gib])
+    assert not needs_several(14 * gib, [79 * gib, 79 * gib])
+    assert not needs_several(140 * gib, [79 * gib]), "one GPU cannot be spread over"
+    assert needs_several(70 * gib, [79 * gib, 20 * gib]), "prompts need room beside the weights"
+
+
+def test_spreading_asks_for_the_library_that_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(
+        ModelError, match=r"accelerate.*is not installed: pip install 'pytest-vlmrobust\[multi-gpu\]'"
+    ):
+        check_accelerate("a/model")
+
+
+def test_without_a_gpu_nothing_is_spread(saved: Path) -> None:
+    assert not spreads(saved, "auto")
+
+
+def test_a_spread_model_answers_as_one_in_one_piece(saved: Path) -> None:
+    checkpoint = Checkpoint.resolve(str(saved), ModelOptions(max_new_tokens=4))
+    prompt = Prompt(
+        sample_id="a", condition="base", images=(Drawn(),), question="Which?", choices=("left", "right")
+    )
+    answers = []
+    for spread in (False, True):
+        loaded = load_folder(
+            saved, checkpoint.config, name="m", device=torch.device("cpu"), dtype=torch.float32, spread=spread
+        )
+        answers.append(list(TransformersModel(checkpoint, loaded).answer([prompt])))
+    assert answers[0] == answers[1]
+
+
+class Drawn:
+    """A plain image."""
+
+    def load(self) -> PILImage:
+        return Image.new("RGB", (60, 60), "red")
+
+    def digest(self) -> str:
+        return "red"

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import LlavaProcessor
 
+from pytest_vlmrobust import load_samples
+from pytest_vlmrobust.conditions import perturb
 from pytest_vlmrobust.errors import ModelError, UsageError
+from pytest_vlmrobust.keys import file_digest
 from pytest_vlmrobust.models import bundled
+from pytest_vlmrobust.models.base import Storable
 from pytest_vlmrobust.models.bundled import BUNDLED_MODELS, bundled_folder
-from pytest_vlmrobust.models.folders import is_hub_id
+from pytest_vlmrobust.models.checkpoint import Checkpoint, ModelOptions
+from pytest_vlmrobust.models.folders import folder_digest, is_hub_id
 from pytest_vlmrobust.models.registry import check_device, check_dtype, check_model_spec, load_model
+from pytest_vlmrobust.models.remembered import RememberedModel
+from pytest_vlmrobust.models.transformers import TransformersModel
+from pytest_vlmrobust.store import Store
 from tests.unit.random_models import change_config, write_llava
 
 FACTORIES = """
@@ -112,7 +123,7 @@ def test_a_spec_is_checked_without_importing_anything_heavy_or_of_the_users(here
         "    check_model_spec('bundled:gulible')\n"
         "except ValueError as error:\n"
         "    print(error)\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'PIL', 'huggingface_hub', 'my_zoo'}\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'PIL', 'huggingface_hub', 'jinja2', 'my_zoo'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=here, check=False)
@@ -208,6 +219,111 @@ def test_a_bundled_model_is_loaded_like_any_folder(tmp_path: Path, monkeypatch: 
     write_llava(tmp_path / "grounded")
     assert bundled_folder("grounded") == tmp_path / "grounded"
     assert load_model("bundled:grounded", device="cpu").info.spec == "bundled:grounded"
+
+
+def test_the_reference_is_the_librarys_own_way(tmp_path: Path) -> None:
+    folder = str(write_llava(tmp_path))
+    details = load_model(folder, device="cpu", reference=True).info.details
+    assert details["path"] == "reference"
+    assert load_model(folder, device="cpu").info.details["path"] != "reference"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store.sqlite") as opened:
+        yield opened
+
+
+def test_a_model_that_was_loaded_before_is_loaded_when_it_is_needed(store: Store, tmp_path: Path) -> None:
+    folder = str(write_llava(tmp_path / "model"))
+    assert isinstance(load_model(folder, device="cpu", store=store), TransformersModel)
+    assert isinstance(load_model(folder, device="cpu", store=store), RememberedModel)
+    assert isinstance(load_model(folder, device="cpu", dtype="bfloat16", store=store), TransformersModel)
+    assert isinstance(load_model(folder, device="cpu"), TransformersModel)
+
+
+def test_the_store_remembers_digests_of_files(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_llava(tmp_path / "model")
+    asked: list[str] = []
+
+    def remembering(_store: Store, path: Path) -> str:
+        asked.append(path.name)
+        return file_digest(path)
+
+    monkeypatch.setattr(Store, "file_digest", remembering)
+    digest = load_model(str(folder), device="cpu", store=store).info.digest
+    assert "model.safetensors" in asked
+    assert digest == folder_digest(folder)
+
+
+def test_a_folder_that_never_loaded_fails_at_once(store: Store, tmp_path: Path) -> None:
+    folder = write_llava(tmp_path / "model")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    for _ in range(2):
+        with pytest.raises(ModelError, match="its model cannot be loaded"):
+            load_model(str(folder), device="cpu", store=store)
+
+
+def test_a_folder_that_was_spoiled_since_fails_at_once(store: Store, tmp_path: Path) -> None:
+    folder = write_llava(tmp_path / "model")
+    load_model(str(folder), device="cpu", store=store)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="no weights"):
+        load_model(str(folder), device="cpu", store=store)
+
+
+def test_a_model_that_loads_otherwise_than_before_is_refused_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_llava(tmp_path / "model"))
+    load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    real = TransformersModel.load
+
+    def slower(checkpoint: Checkpoint) -> TransformersModel:
+        return real(replace(checkpoint, options=replace(checkpoint.options, reference=True)))
+
+    monkeypatch.setattr(TransformersModel, "load", slower)
+    prompt = perturb(load_samples("shapes", limit=1)[0], "base")
+    remembered = load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    before = remembered.reply_key(prompt) if isinstance(remembered, Storable) else ""
+    with pytest.raises(ModelError, match=r"path=reference, was path=.*Run once more"):
+        remembered.answer([prompt])
+    again = load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    assert isinstance(again, RememberedModel)
+    assert again.reply_key(prompt) != before
+    assert len(list(again.answer([prompt]))) == 1
+
+
+def test_a_processor_that_renders_otherwise_words_prompt_and_key(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(write_llava(tmp_path / "model"))
+    prompt = perturb(load_samples("shapes", limit=1)[0], "stop-think")
+    real: Any = LlavaProcessor.apply_chat_template
+
+    def politer(self: Any, conversation: Any, **options: Any) -> str:
+        return f"Please. {real(self, conversation, **options)}"
+
+    monkeypatch.setattr(LlavaProcessor, "apply_chat_template", politer)
+    for _ in range(2):
+        model = load_model(folder, device="cpu", store=store)
+        assert isinstance(model, TransformersModel)
+        assert model.info.details["chat_template"] == "processor"
+        assert model._chat.render(prompt).text.startswith("Please. <|im_start|>user\n<image>")
+        checkpoint = Checkpoint.resolve(folder, ModelOptions(device="cpu"))
+        assert checkpoint.template is not None
+        ours = RememberedModel(checkpoint, model.info, checkpoint.template, TransformersModel.load)
+        assert model.reply_key(prompt) != ours.reply_key(prompt)
+
+
+@pytest.mark.usefixtures("here")
+def test_what_a_factory_makes_is_not_remembered(store: Store) -> None:
+    for _ in range(2):
+        assert load_model("my_zoo.factories:make_model", store=store).info.spec == "made"
+    assert store.kept == 0
 
 
 @pytest.mark.parametrize("name", ["lab/model", "lab-1/model_2.5@main", "a.b/c"])

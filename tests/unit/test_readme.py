@@ -17,6 +17,8 @@ TEXT = README.read_text(encoding="utf-8")
 def test_the_options_table_is_the_one_that_the_code_makes() -> None:
     shown = TEXT.split("<!-- options: begin -->\n")[1].split("<!-- options: end -->")[0]
     assert shown == options_table(), "run: make table"
+    rows = [re.findall(r"^\| `(--vlm-[a-z-]+)", row) for row in shown.splitlines()[2:]]
+    assert rows == [[setting.flag] for setting in SETTINGS]
 
 
 def test_every_option_that_is_named_exists() -> None:

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pytest_vlmrobust
+from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.documents import read_report, report_document
 from pytest_vlmrobust.core.figures import METRICS
-from pytest_vlmrobust.core.records import Evaluation, EvaluationBuilder, Figure, Record
+from pytest_vlmrobust.core.records import Evaluation, Figure, Record
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
 from tests.unit.made_runs import record, run_of
 
@@ -31,6 +32,8 @@ TOLD = {
         {"name": "wrong-think", "plants": "wrong", "reasons": True},
     ],
     "seed": 0,
+    "judge_failures": {"count": 0, "first": ""},
+    "replies": {"stored": 3, "computed": 9},
 }
 SURE, SPLIT = (0.95, 0.03, 0.02), (0.4, 0.4, 0.2)
 
@@ -461,6 +464,10 @@ def test_the_schema_is_one_itself_and_refuses_what_it_should() -> None:
         in_record("letter", "Z"),
         at("conditions", "base", "acuracy", value=1),
         without("records"),
+        at("provenance", "replies", value={"stored": -1, "computed": 0}),
+        at("provenance", "replies", value={"stored": 1}),
+        at("provenance", "incomplete", value={"samples": 1, "of": 4}),
+        at("provenance", "incomplete", value=None),
     ):
         damaged = copy.deepcopy(document)
         damage(damaged["runs"][0])

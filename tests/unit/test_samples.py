@@ -69,6 +69,41 @@ def test_a_sample_that_nothing_could_be_computed_on_is_refused(changes: dict[str
     assert str(caught.value) == message
 
 
+HALF = "half of a surrogate pair, which stands for no character; write both halves, or the character itself"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": "\udc80"}, rf"sample '\udc80': id holds '\udc80' at character 1: {HALF}"),
+        ({"question": "a\ud83d"}, rf"sample 'one': question holds '\ud83d' at character 2: {HALF}"),
+        (
+            {"choices": ("a", "b", "c\udfff")},
+            rf"sample 'one': choice C holds '\udfff' at character 2: {HALF}",
+        ),
+        ({"category": "\ud800"}, rf"sample 'one': category holds '\ud800' at character 1: {HALF}"),
+        ({"group": "\ud800"}, rf"sample 'one': group holds '\ud800' at character 1: {HALF}"),
+        (
+            {"statements": ("a", "\ud800", "c")},
+            rf"sample 'one': statement 2 holds '\ud800' at character 1: {HALF}",
+        ),
+        ({"id": 7}, "sample 7: id must be a string, got int: 7"),
+        ({"category": None}, "sample 'one': category must be a string, got NoneType: None"),
+        ({"choices": ("a", 2, "c")}, "sample 'one': choice B must be a string, got int: 2"),
+    ],
+)
+def test_what_no_tokenizer_or_report_could_write_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        sample(**changes)
+    assert str(caught.value) == message
+    str(caught.value).encode()
+
+
+def test_whole_pairs_are_characters_like_any_other() -> None:
+    face = "\N{GRINNING FACE}"
+    samples_digest([sample(id=face, question=face, category=face)])
+
+
 def test_a_data_error_is_a_usage_error_and_a_value_error() -> None:
     assert issubclass(DataError, UsageError)
     assert issubclass(UsageError, ValueError)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from pytest_vlmrobust.errors import ModelError
 from pytest_vlmrobust.models.batches import expand_like
 from pytest_vlmrobust.models.chat import Row
+from pytest_vlmrobust.models.transformers.context import Context
 from pytest_vlmrobust.models.transformers.loading import Loaded
 
 Inputs = dict[str, Any]
@@ -31,6 +32,24 @@ class _Unit:
     images: list[Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parted:
+    """Rows whose images are given once.
+
+    Attributes:
+        ids: the tokens of each row.
+        units: rows that show the same images; they are alike up to the last image's end.
+        columns: what a model takes for each token beside the token itself: name to one list for each unit,
+            that of its first row.
+        vision: what a model takes for the images, of one unit after the other, on its device.
+    """
+
+    ids: Sequence[Sequence[int]]
+    units: Sequence[Sequence[int]]
+    columns: Mapping[str, Sequence[Sequence[int]]]
+    vision: Inputs
+
+
 class InputEncoder:
     """Turns rows into inputs for one model.
 
@@ -45,6 +64,7 @@ class InputEncoder:
         self._model = loaded.model
         self._processor = loaded.processor
         self._tokenizer = loaded.tokenizer
+        self.context = Context(loaded.model.config)
         self._appends = _appends_tokens(loaded.tokenizer)
         self._features: Any = getattr(self._model.base_model, "get_image_features", None)
         self.shares_images = (
@@ -52,19 +72,54 @@ class InputEncoder:
             and "mm_encoder_outputs" in inspect.signature(self._model.forward).parameters
         )
         self._compared = False
+        self._expands = True
+        self._expansion_checked = False
 
     def encode(self, rows: Sequence[Row]) -> Inputs:
         """Encode rows as one left-padded batch on the model's device.
 
         Raises:
             DataError: an image cannot be opened.
-            ModelError: the processor padded on the right, so that replies would follow padding.
+            ModelError: the processor padded on the right, so that replies would follow padding; or a prompt
+                is too long for the model.
         """
         units = _units(rows)
         inputs = self._shared_or_none(rows, units) or self._moved(self._plain(rows, units))
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise ModelError("the processor pads on the right; a reply has to follow the prompt itself")
+        self.context.check(rows, inputs["attention_mask"].sum(dim=1).tolist())
         return inputs
+
+    def encode_parted(self, rows: Sequence[Row]) -> Parted:
+        """Encode rows with each sample's images once, and every row's tokens by themselves.
+
+        Raises:
+            DataError: an image cannot be opened.
+            ModelError: a prompt is too long for the model.
+        """
+        units = _units(rows)
+        led = self._plain([rows[unit.rows[0]] for unit in units], _alone(units))
+        columns = self._expanded(rows, units, led) if self._expands else None
+        if columns is not None and not self._expansion_checked:
+            self._expansion_checked = True
+            self._expands = _real_tokens(self._plain(rows, units)) == columns
+            columns = columns if self._expands else None
+        if columns is None:  # a row of a sample tells nothing about the others: each is a unit by itself
+            units = [_Unit(rows=[index], images=unit.images) for unit in units for index in unit.rows]
+            led = self._plain([rows[unit.rows[0]] for unit in units], _alone(units))
+            columns = _real_tokens(led)
+            columns = {name: _in_row_order(values, units) for name, values in columns.items()}
+        self.context.check(rows, [len(ids) for ids in columns["input_ids"]])
+        return Parted(
+            ids=columns["input_ids"],
+            units=[unit.rows for unit in units],
+            columns={
+                name: [values[unit.rows[0]] for unit in units]
+                for name, values in columns.items()
+                if name not in ("input_ids", "attention_mask")
+            },
+            vision=self._moved({name: value for name, value in led.items() if name not in columns}),
+        )
 
     def extend(self, inputs: Inputs, ids: Sequence[int]) -> Inputs | None:
         """Append generated tokens to a batch of one row; None when an image placeholder is among them."""
@@ -84,14 +139,15 @@ class InputEncoder:
         if not self.shares_images or len(units) == len(rows):
             return None
         shared = self._shared(rows, units)
-        if shared is None or self._compared or self._same_as_plain(shared, rows, units):
-            return shared
-        return None
+        if not self._compared:
+            self._compared = True
+            self.shares_images = shared is not None and self._same_as_plain(shared, rows, units)
+        return shared if self.shares_images else None
 
     def _plain(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs:
         images = {index: unit.images for unit in units for index in unit.rows}
         texts = [row.text for row in rows]
-        return dict(
+        inputs = dict(
             self._processor(
                 text=texts,
                 images=[images[index] for index in range(len(rows))],
@@ -100,6 +156,8 @@ class InputEncoder:
                 **self._text_options(texts),
             )
         )
+        inputs.pop("labels", None)  # targets of training, which some processors add unasked
+        return inputs
 
     def _text_options(self, texts: Sequence[str]) -> dict[str, bool]:
         """Keep the tokenizer from adding what the template already wrote, or anything after the prefill."""
@@ -110,30 +168,38 @@ class InputEncoder:
 
     def _shared(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs | None:
         leaders = [rows[unit.rows[0]] for unit in units]
-        alone = [_Unit(rows=[index], images=unit.images) for index, unit in enumerate(units)]
-        led = self._plain(leaders, alone)
-        tokens = self._expanded_tokens(rows, units, led)
-        if tokens is None:
+        led = self._plain(leaders, _alone(units))
+        columns = self._expanded(rows, units, led)
+        if columns is None:
             return None
-        inputs = self._moved(tokens)
+        fill = {"input_ids": self._tokenizer.pad_token_id}
+        inputs = self._moved(
+            {name: _left_padded(values, fill.get(name, 0)) for name, values in columns.items()}
+        )
         order = _image_order(units, len(rows))
-        moved = self._moved({name: value for name, value in led.items() if name not in tokens})
+        by_size = {sum(len(unit.images) for unit in units): order, len(units): _unit_order(units, len(rows))}
+        moved = self._moved({name: value for name, value in led.items() if name not in columns})
         inputs["mm_encoder_outputs"] = {
             "image": self._image_features(moved, leaders, units, order, len(rows))
         }
         for name, value in moved.items():
-            if not name.startswith("pixel_"):
-                inputs[name] = value[order] if isinstance(value, torch.Tensor) else value
+            if name.startswith("pixel_"):
+                continue
+            if isinstance(value, torch.Tensor) and len(value) not in by_size:
+                return None  # neither one entry for each image nor one for each text
+            inputs[name] = value[by_size[len(value)]] if isinstance(value, torch.Tensor) else value
         return inputs
 
-    def _expanded_tokens(self, rows: Sequence[Row], units: Sequence[_Unit], led: Inputs) -> Inputs | None:
+    def _expanded(
+        self, rows: Sequence[Row], units: Sequence[_Unit], led: Inputs
+    ) -> dict[str, list[list[int]]] | None:
         """Expand every row like its unit's leader; None when a row cannot be."""
         texts = [row.text for row in rows]
         bare = self._tokenizer(texts, **self._text_options(texts))["input_ids"]
-        columns: dict[str, list[list[int]]] = {name: [[]] * len(rows) for name in _token_keys(led)}
+        leaders = _real_tokens(led)
+        columns: dict[str, list[list[int]]] = {name: [[]] * len(rows) for name in leaders}
         for place, unit in enumerate(units):
-            real = led["attention_mask"][place].bool()
-            leader = {name: led[name][place][real].tolist() for name in columns}
+            leader = {name: values[place] for name, values in leaders.items()}
             for index in unit.rows:
                 found = expand_like(bare[unit.rows[0]], leader["input_ids"], bare[index])
                 if found is None:
@@ -147,8 +213,7 @@ class InputEncoder:
                         columns[name][index] = values[:shared] + tail[:1] * (len(ids) - shared)
                     else:
                         return None
-        fill = {"input_ids": self._tokenizer.pad_token_id}
-        return {name: _left_padded(values, fill.get(name, 0)) for name, values in columns.items()}
+        return columns
 
     def _image_features(
         self, vision: Inputs, leaders: Sequence[Row], units: Sequence[_Unit], order: list[int], rows: int
@@ -179,15 +244,12 @@ class InputEncoder:
         )
 
     def _same_as_plain(self, shared: Inputs, rows: Sequence[Row], units: Sequence[_Unit]) -> bool:
-        """Compare the first shared batch with the plain one; a difference ends the sharing."""
-        self._compared = True
         plain = self._moved(self._plain(rows, units))
-        self.shares_images = all(
+        return all(
             name in shared and torch.equal(shared[name], value)
             for name, value in plain.items()
             if isinstance(value, torch.Tensor) and not name.startswith("pixel_")
         )
-        return self.shares_images
 
     def _moved(self, inputs: Inputs) -> Inputs:
         device, dtype = self._model.device, self._model.dtype
@@ -200,16 +262,16 @@ class InputEncoder:
 
 
 def _units(rows: Sequence[Row]) -> list[_Unit]:
-    """Gather rows by their images; every image is opened once."""
-    opened: dict[int, Any] = {}
-    units: dict[tuple[int, ...], _Unit] = {}
+    """Gather rows by what their images show; every image is opened once."""
+    opened: dict[str, Any] = {}
+    units: dict[tuple[str, ...], _Unit] = {}
     for index, row in enumerate(rows):
-        key = tuple(id(image) for image in row.prompt.images)
+        key = tuple(image.digest() for image in row.prompt.images)
         if key not in units:
-            for image in row.prompt.images:
-                if id(image) not in opened:
-                    opened[id(image)] = image.load()
-            units[key] = _Unit(rows=[], images=[opened[part] for part in key])
+            for digest, image in zip(key, row.prompt.images, strict=True):
+                if digest not in opened:
+                    opened[digest] = image.load()
+            units[key] = _Unit(rows=[], images=[opened[digest] for digest in key])
         units[key].rows.append(index)
     return list(units.values())
 
@@ -223,6 +285,12 @@ def _image_order(units: Sequence[_Unit], rows: int) -> list[int]:
             by_row[index] = range(start, start + len(unit.images))
         start += len(unit.images)
     return [image for row in by_row for image in row]
+
+
+def _unit_order(units: Sequence[_Unit], rows: int) -> list[int]:
+    """Return for each row the index of its unit."""
+    by_row = {index: place for place, unit in enumerate(units) for index in unit.rows}
+    return [by_row[index] for index in range(rows)]
 
 
 def _token_keys(inputs: Inputs) -> list[str]:
@@ -239,6 +307,26 @@ def _left_padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
     """Stack rows of different length, flush right: (rows, longest)."""
     width = max(len(row) for row in rows)
     return torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows])
+
+
+def _alone(units: Sequence[_Unit]) -> list[_Unit]:
+    """The units with one row each, numbered in order."""
+    return [_Unit(rows=[place], images=unit.images) for place, unit in enumerate(units)]
+
+
+def _real_tokens(inputs: Inputs) -> dict[str, list[list[int]]]:
+    """What a processor gave for each token, without padding: name to one list for each row."""
+    real = inputs["attention_mask"].bool()
+    return {
+        name: [values[mask].tolist() for values, mask in zip(inputs[name], real, strict=True)]
+        for name in _token_keys(inputs)
+    }
+
+
+def _in_row_order(values: Sequence[list[int]], units: Sequence[_Unit]) -> list[list[int]]:
+    """Undo that units of one row each stand in another order than the rows."""
+    by_row = {unit.rows[0]: value for unit, value in zip(units, values, strict=True)}
+    return [by_row[index] for index in range(len(units))]
 
 
 def _has_layers(features: Any) -> bool:

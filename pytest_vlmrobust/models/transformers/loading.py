@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,9 @@ from pytest_vlmrobust.models.folders import check_folder
 _AutoModel: Any = AutoModelForImageTextToText
 _AutoProcessor: Any = AutoProcessor
 _logging: Any = logging
+
+_WEIGHTS_SHARE = 0.8
+"""Share of a GPU's memory that weights may take; prompts and replies need the rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +76,55 @@ def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return picked
 
 
+def needs_several(weights_bytes: int, free: Sequence[int]) -> bool:
+    """Tell whether a model has to be spread over several GPUs.
+
+    Args:
+        weights_bytes: size of its weights.
+        free: free memory of each GPU, in bytes.
+
+    >>> needs_several(140, [80, 80]), needs_several(14, [80, 80]), needs_several(140, [80])
+    (True, False, False)
+    """
+    return len(free) > 1 and weights_bytes > _WEIGHTS_SHARE * max(free)
+
+
+def spreads(folder: Path, device: str) -> bool:
+    """Tell whether ``auto`` means several GPUs for the model in a folder.
+
+    Raises:
+        ModelError: it does, and accelerate, which spreads models, is not installed.
+    """
+    if device != "auto" or not torch.cuda.is_available():
+        return False
+    free = [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())]
+    if not needs_several(sum(path.stat().st_size for path in folder.glob("*.safetensors")), free):
+        return False
+    check_accelerate(str(folder))
+    return True
+
+
+def check_accelerate(name: str) -> None:
+    """Refuse to spread a model without the library that does it.
+
+    Raises:
+        ModelError: accelerate is not installed.
+    """
+    if importlib.util.find_spec("accelerate") is None:
+        raise ModelError(
+            f"model {name!r} is too large for one of these GPUs, and accelerate, which spreads a model over "
+            "several, is not installed: pip install 'pytest-vlmrobust[multi-gpu]'"
+        )
+
+
 def load_folder(
-    folder: Path, config: dict[str, Any], *, name: str, device: torch.device, dtype: torch.dtype
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    name: str,
+    device: torch.device,
+    dtype: torch.dtype,
+    spread: bool = False,
 ) -> Loaded:
     """Load model and processor.
 
@@ -84,6 +134,7 @@ def load_folder(
         name: how messages name the model.
         device: where the model goes.
         dtype: of its weights.
+        spread: spread it over all devices of the machine, as they have room, instead.
 
     Raises:
         ModelError: it needs remote code, is no image-text-to-text model, lacks weights, processor or
@@ -91,7 +142,7 @@ def load_folder(
     """
     _check_type(config, name)
     check_folder(folder)
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with _no_progress_bars():
         with _explained(name, "processor"):
             processor = _AutoProcessor.from_pretrained(folder, **options)
@@ -104,15 +155,16 @@ def load_folder(
                 use_safetensors=True,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # so that they are reported, and refused below
+                **({"device_map": "auto"} if spread else {}),
                 **options,
             )
     _check_complete(report, name)
     with _explained(name, "model"):
-        model = model.to(device).eval()
+        model = model.eval() if spread else model.to(device).eval()
     return Loaded(model=model, processor=processor, tokenizer=tokenizer, template=template)
 
 
-def _check_type(config: dict[str, Any], name: str) -> None:
+def _check_type(config: Mapping[str, Any], name: str) -> None:
     model_type = config.get("model_type")
     if model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
         return

@@ -1,0 +1,172 @@
+"""Which path a model may take: each is tried on a few prompts and held against the reference."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytest_vlmrobust.core.prompts import Prompt
+from pytest_vlmrobust.errors import gist
+from pytest_vlmrobust.models.chat import ChatRenderer, Row
+from pytest_vlmrobust.models.transformers.batched import BatchedPath, ReferencePath
+from pytest_vlmrobust.models.transformers.cache import gathered, is_plain
+from pytest_vlmrobust.models.transformers.encoding import InputEncoder, Inputs
+from pytest_vlmrobust.models.transformers.paths import Path
+from pytest_vlmrobust.models.transformers.shared_prefix import SharedPrefixPath
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+TOLERANCE = 1e-3
+"""Largest difference of a score, in standard deviations of scores, or absolute where these are below 1."""
+
+_STEPS = 3
+_NOISE_FACTOR = 4.0
+"""In half precision, how many times the noise of plain batching a path may differ by."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """The paths that a model can be run on, before it is known which of them are right."""
+
+    reference: ReferencePath
+    batched: BatchedPath
+    shared_prefix: SharedPrefixPath
+
+
+def choose_path(
+    model: Any, encoder: InputEncoder, chat: ChatRenderer, candidates: Candidates
+) -> tuple[Path, str]:
+    """Find the fastest path whose scores are those of the reference.
+
+    Args:
+        model: the model.
+        encoder: its encoder; stops sharing images if that alters scores.
+        chat: words the prompts to try.
+        candidates: the paths.
+
+    Returns:
+        The path, and why it is not the fastest one, or "".
+    """
+    try:
+        trial = Trial(model, encoder, probe_rows(chat))
+    except Exception as error:  # a model may fail in any way; the run itself will say so in full
+        return candidates.reference, f"a trial of the plain path failed: {gist(error)}"
+    reason = trial.objection_to_batches()
+    if reason and encoder.shares_images:
+        encoder.shares_images = False
+        reason = trial.objection_to_batches()
+    if reason:
+        return candidates.reference, f"batches {reason}"
+    if not is_plain(model.config):
+        return (
+            candidates.batched,
+            "shared-prefix needs layers that keep every token, and some of these do not",
+        )
+    reason = trial.objection_to(candidates.shared_prefix)
+    return (candidates.batched, f"shared-prefix {reason}") if reason else (candidates.shared_prefix, "")
+
+
+class Trial:
+    """Some prompts, and the scores that the model gives them one at a time, with nothing reused."""
+
+    def __init__(self, model: Any, encoder: InputEncoder, rows: Sequence[Row]) -> None:
+        """Run the reference."""
+        self._model = model
+        self._encoder = encoder
+        self._rows = rows
+        alone = [_first_steps(model, encoder.encode([row])) for row in rows]
+        self._scores = [torch.cat([scores[step] for scores, _ in alone]) for step in range(_STEPS)]
+        self._tokens = [tokens for _, tokens in alone]
+        self._allowed = TOLERANCE * max(1.0, self._scores[0].std().item())
+
+    def objection_to_batches(self) -> str:
+        """Say what is wrong with left-padded batches, or ""."""
+        try:
+            scores, _ = _first_steps(self._model, self._encoder.encode(self._rows))
+        except Exception as error:
+            return f"fail here: {gist(error)}"
+        differing = _difference(scores[0], self._scores[0])
+        if self._model.dtype != torch.float32 and differing <= 0.5 * self._scores[0].std().item():
+            # Half precision makes every order of adding differ: this much is noise.
+            self._allowed = max(self._allowed, _NOISE_FACTOR * differing)
+        return self._objection(differing)
+
+    @torch.inference_mode()
+    def objection_to(self, path: SharedPrefixPath) -> str:
+        """Say what is wrong with sharing prefixes, or ""; rows leave on the way, as they do in a run."""
+        try:
+            rows, order = path.prefill(self._rows)
+            differing = _difference(rows.logits, self._scores[0][order])
+            for step in range(1, _STEPS):
+                rows = path.forward(rows, [self._tokens[row][step - 1] for row in order])
+                differing = max(differing, _difference(rows.logits, self._scores[step][order]))
+                keep = range(1, len(order))
+                rows, order = gathered([(rows, keep)]), [order[place] for place in keep]
+        except Exception as error:
+            return f"fails here: {gist(error)}"
+        return self._objection(differing)
+
+    def _objection(self, differing: float) -> str:
+        if differing <= self._allowed:
+            return ""
+        return f"differs from the plain path by {differing:.2g} here, and {self._allowed:.2g} is allowed"
+
+
+def probe_rows(chat: ChatRenderer) -> list[Row]:
+    """Word prompts of different lengths about images of different sizes."""
+    rows = []
+    for number, size in enumerate(((224, 168), (140, 196))):
+        asked: dict[str, Any] = {
+            "sample_id": f"probe-{number}",
+            "images": (_Noise(size=size, seed=number),),
+            "question": "Which of the two things in the image is larger?" + " Look twice." * number,
+            "choices": ("the left one", "the right one", "both are of one size"),
+        }
+        rows += [
+            chat.render(Prompt(condition="base", **asked)),
+            chat.render(Prompt(condition="think", thought="The right one is larger, but I think", **asked)),
+            chat.render(
+                Prompt(condition="caption", caption="The left one is larger than the right.", **asked)
+            ),
+        ]
+    return rows
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """An image of random pixels: no two patches of it are alike."""
+
+    size: tuple[int, int]
+    seed: int
+
+    def load(self) -> PILImage:
+        from PIL import Image
+
+        width, height = self.size
+        return Image.frombytes("RGB", self.size, random.Random(self.seed).randbytes(3 * width * height))
+
+    def digest(self) -> str:
+        return f"noise-{self.size}-{self.seed}"
+
+
+@torch.inference_mode()
+def _first_steps(model: Any, inputs: Inputs) -> tuple[list[torch.Tensor], list[int]]:
+    """Run the library's own ``generate``; returns the scores of each step, and the first row's tokens."""
+    output = model.generate(
+        **inputs,
+        do_sample=False,
+        min_new_tokens=_STEPS,
+        max_new_tokens=_STEPS,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return list(output.logits), output.sequences[0, -_STEPS:].tolist()
+
+
+def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
+    return (some.float() - others.float()).abs().max().item()

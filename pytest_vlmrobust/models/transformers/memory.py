@@ -1,0 +1,69 @@
+"""How many rows fit into a device's memory."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MOST_ROWS = {"cpu": 64, "cuda": 256, "mps": 32}
+"""Beyond these a batch gains nothing: a processor is busy with fewer."""
+
+_PROMPT_TOKENS = 1024
+_USABLE = 0.5
+"""Share of the free memory that rows may take; the rest is for what a pass of the model needs meanwhile."""
+
+_FALLBACK_BYTES = 1 << 32
+
+
+def rows_that_fit(model: Any, max_new_tokens: int) -> int:
+    """Estimate a batch size from the free memory of the model's device.
+
+    Args:
+        model: the model, loaded.
+        max_new_tokens: the most tokens of a reply.
+
+    Returns:
+        At least 1, at most `MOST_ROWS` of the device.
+    """
+    device = model.device
+    tokens = _PROMPT_TOKENS + max_new_tokens
+    row = tokens * bytes_per_token(model.config.get_text_config(), model.dtype.itemsize)
+    fit = int(_USABLE * free_bytes(device) / max(1, row))
+    return max(1, min(fit, MOST_ROWS.get(device.type, MOST_ROWS["cpu"])))
+
+
+def bytes_per_token(config: Any, itemsize: int) -> int:
+    """Return what the keys and values of one token take, over all layers."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * itemsize)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return how much memory is free on a device, or a small guess where nobody knows."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    if device.type == "cpu":
+        return _free_main_memory()
+    return _FALLBACK_BYTES
+
+
+def _free_main_memory(root: Path = Path("/")) -> int:
+    """Return what the machine has free, or what is left of the control group's limit if that is less."""
+    found = re.search(r"MemAvailable:\s*(\d+) kB", _text(root / "proc/meminfo"))
+    free = [int(found[1]) * 1024] if found else []
+    limit, used = (_text(root / "sys/fs/cgroup" / name).strip() for name in ("memory.max", "memory.current"))
+    if limit.isdecimal() and used.isdecimal():
+        free.append(max(0, int(limit) - int(used)))
+    return min(free, default=_FALLBACK_BYTES)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:  # not on every system
+        return ""

@@ -1,0 +1,46 @@
+"""The ways from prompts to replies; all of them give the same replies, at different cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pytest_vlmrobust.models.chat import Row
+from pytest_vlmrobust.models.letters import Step
+from pytest_vlmrobust.models.transformers.kept import Generated
+
+Score = Callable[[Sequence[tuple[int, Sequence[int]]]], Sequence[Step | None]]
+"""Takes (row, tokens in place of its reply); gives the distribution that follows, or None if it cannot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """Rows whose replies are complete.
+
+    Attributes:
+        replies: index of each row, and its reply.
+        score: runs these rows on from other tokens; valid until the next rows are asked for.
+    """
+
+    replies: Sequence[tuple[int, Generated]]
+    score: Score
+
+
+class Path(Protocol):
+    """One way of running a batch."""
+
+    @property
+    def name(self) -> str:
+        """How provenance calls it."""
+        ...
+
+    def run(self, rows: Sequence[Row], *, rows_at_once: int, max_new_tokens: int) -> Iterator[Ended]:
+        """Generate a reply to each row greedily, and yield them as they end.
+
+        Args:
+            rows: the prompts; all rows of a sample side by side.
+            rows_at_once: the most rows that are computed together.
+            max_new_tokens: the most tokens of a reply.
+        """
+        ...
