@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_vlmrobust.errors import (
         DataError,
         EvaluationInterrupted,
+        JudgeError,
         ModelError,
         StoreError,
         UsageError,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
         VlmRobustError,
     )
     from pytest_vlmrobust.evaluation import ask, evaluate
-    from pytest_vlmrobust.judges import Judge, judge_consistency
+    from pytest_vlmrobust.judges import Judge, judge_consistency, load_judge
     from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
     from pytest_vlmrobust.models.registry import load_model
     from pytest_vlmrobust.models.scripted import ScriptedModel
@@ -52,6 +53,7 @@ __all__ = [
     "Gate",
     "ImageSource",
     "Judge",
+    "JudgeError",
     "Model",
     "ModelError",
     "ModelInfo",
@@ -76,6 +78,7 @@ __all__ = [
     "dataset",
     "evaluate",
     "judge_consistency",
+    "load_judge",
     "load_model",
     "load_samples",
     "perturb",
@@ -102,6 +105,7 @@ _HOMES = {
     "errors": (
         "DataError",
         "EvaluationInterrupted",
+        "JudgeError",
         "ModelError",
         "StoreError",
         "UsageError",
@@ -109,7 +113,7 @@ _HOMES = {
         "VlmRobustError",
     ),
     "evaluation": ("ask", "evaluate"),
-    "judges": ("Judge", "judge_consistency"),
+    "judges": ("Judge", "judge_consistency", "load_judge"),
     "models.base": ("Answer", "Model", "ModelInfo"),
     "models.registry": ("load_model",),
     "models.scripted": ("ScriptedModel",),

@@ -77,7 +77,8 @@ def _computed(
     missing, places = list(twins), list(twins.values())
     asked = [prompts[place[0]] for place in places]
     for batch in _promised(model, asked, lambda: model.answer_batches(asked)):
-        store.write("reply", {missing[index]: _text(model, asked[index], answer) for index, answer in batch})
+        kept = [(index, answer) for index, answer in batch if not answer.failure]
+        store.write("reply", {missing[index]: _text(model, asked[index], answer) for index, answer in kept})
         shared = [(place, answer) for index, answer in batch for place in places[index]]
         for place, answer in shared:
             check_prefill(model, prompts[place], answer)
@@ -154,9 +155,9 @@ def check_prefill(model: Model, prompt: Prompt, answer: Answer) -> None:
     """Refuse an answer to a planted thought that was never planted: it would look robust.
 
     Raises:
-        ModelError: the answer's prefill does not hold the thought.
+        ModelError: the answer's prefill does not hold the thought, nor is it told to be approximate.
     """
-    if prompt.thought not in answer.prefill:
+    if prompt.thought not in answer.prefill and not answer.approximate:
         raise ModelError(
             f"model {model.info.spec!r} did not begin its turn with the thought that {prompt.condition!r} "
             f"plants; the prefill of its answer is {answer.prefill!r:.80}. Without a prefill this condition "

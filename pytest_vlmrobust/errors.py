@@ -6,7 +6,10 @@
     ├── UsageError            a bad argument, option, marker or name (also a ValueError)
     │   └── DataError         a data file, image or sample that cannot be used
     ├── ModelError            a model that cannot be loaded or run
+    ├── JudgeError            a judge that is not to be trusted
     ├── StoreError            a store of replies that cannot be read or written
+    ├── CostLimitError        the limit of costs does not allow a further request
+    ├── DryRunError           nothing was asked, since only the number of requests was
     └── VacuousError          a verdict was asked for, but nothing (or too little) was measured
 
     KeyboardInterrupt
@@ -38,8 +41,20 @@ class ModelError(VlmRobustError, RuntimeError):
     """A model was asked for and cannot be loaded, or failed while answering."""
 
 
+class JudgeError(VlmRobustError, RuntimeError):
+    """A judge does not judge the labelled thoughts well enough to be trusted, or gives no verdicts."""
+
+
 class StoreError(VlmRobustError, RuntimeError):
     """A store of replies is damaged, of another version, or cannot be opened."""
+
+
+class CostLimitError(VlmRobustError):
+    """The limit of costs does not allow a further request; what was asked before is kept."""
+
+
+class DryRunError(VlmRobustError):
+    """Nothing was asked of any model: only what would be asked was counted."""
 
 
 class VacuousError(VlmRobustError, RuntimeError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_vlmrobust.accounts import Accounts
 from pytest_vlmrobust.asking import Came, answers, senseless
 from pytest_vlmrobust.conditions import get_condition, resolve_conditions
 from pytest_vlmrobust.core.building import EvaluationBuilder
@@ -14,11 +15,19 @@ from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.provenance import checked_provenance
 from pytest_vlmrobust.core.records import Evaluation, Record
 from pytest_vlmrobust.core.replies import READER_VERSION
+from pytest_vlmrobust.core.rows import REQUEST_FAILED
 from pytest_vlmrobust.core.samples import Sample, check_ids, samples_digest
 from pytest_vlmrobust.core.views import BASE
-from pytest_vlmrobust.errors import DataError, EvaluationInterrupted, UsageError, VacuousError
-from pytest_vlmrobust.judges import Judge, load_judge
-from pytest_vlmrobust.judging import Judging, judge_case
+from pytest_vlmrobust.errors import (
+    CostLimitError,
+    DataError,
+    EvaluationInterrupted,
+    UsageError,
+    VacuousError,
+)
+from pytest_vlmrobust.judges import Judge, Panel, load_judge
+from pytest_vlmrobust.judges.preflight import MIN_KAPPA, check_preflight, preflight
+from pytest_vlmrobust.judging import Judged, Judging, judge_case
 from pytest_vlmrobust.models.base import Answer, Model, Storable
 from pytest_vlmrobust.prompting import Part, Prompts
 from pytest_vlmrobust.reading import Content, Reader
@@ -46,6 +55,7 @@ def evaluate(
     conditions: str | Iterable[str] = PROTOCOL,
     *,
     judge: Judge | str = "rules",
+    min_judge_kappa: float | None = MIN_KAPPA,
     seed: int = 0,
     store: Store | None = None,
     progress: Progress | None = None,
@@ -59,7 +69,11 @@ def evaluate(
         samples: at least one, each with an id of its own.
         conditions: names of conditions or sets, as one string with commas or several;
             ``base`` is always run.
-        judge: compares the reasoning with the answer; or the name of a judge.
+        judge: compares the reasoning with the answer; or the spec of a judge, see
+            `pytest_vlmrobust.judges.specs`. One that is named by a spec is measured on labelled thoughts
+            first; an object is taken at its word.
+        min_judge_kappa: how well a judge that is named by a spec has to agree with the labels (Cohen's
+            kappa); None admits any.
         seed: seeds, with each sample's id, which option is planted.
         store: gives the replies that were computed before, and keeps each new one as soon as it exists;
             used where the model is `Storable`.
@@ -70,7 +84,8 @@ def evaluate(
             ``command`` that repeats it; joins the provenance.
 
     Returns:
-        The evaluation, its samples in the order given.
+        The evaluation, its samples in the order given; where costs are limited and the limit was reached,
+        marked as incomplete.
 
     Raises:
         VacuousError: there are no samples, or a condition changes none of their prompts.
@@ -79,7 +94,9 @@ def evaluate(
             the right option, a judge that does not give one verdict for each case, or an argument of
             another type.
         ModelError: the model failed, did not answer each prompt once, or did not go on from a
-            planted thought.
+            planted thought; or a judge is a language model that cannot be loaded.
+        JudgeError: the judge agrees too little with the labels, or gives no verdicts.
+        CostLimitError: the limit of costs was reached before any sample was asked under every condition.
         StoreError: the store is damaged. One that cannot be written to is no error; its ``problem`` tells.
         EvaluationInterrupted: Ctrl-C; brings the samples that were finished.
     """
@@ -89,15 +106,22 @@ def evaluate(
     _check(model, chosen, seed, store)
     prompts = Prompts(chosen, names, seed)
     prompts.check()
-    provenance = _provenance(model, chosen, names, known_judge, seed, dataset, context or {})
+    told = _measured(known_judge, min_judge_kappa, store, model) if isinstance(judge, str) else {}
+    provenance = _provenance(model, chosen, names, known_judge, seed, dataset, {**told, **(context or {})})
     run = _Run(model, known_judge, prompts, store, progress or _silent)
     builder = EvaluationBuilder(sample_ids=[sample.id for sample in chosen], conditions=names)
     try:
         for record in run.records():
             builder.add(record)
-        return builder.build(provenance={**provenance, **run.facts()})
+        return builder.build(provenance={**provenance, **run.facts(provenance)})
+    except CostLimitError as error:
+        known = {**provenance, **run.facts(provenance)}
+        part = builder.build_partial(provenance=known, reason=str(error).partition(";")[0])
+        if part is None:
+            raise
+        return part
     except KeyboardInterrupt:
-        part = builder.build_partial(provenance={**provenance, **run.facts()})
+        part = builder.build_partial(provenance={**provenance, **run.facts(provenance)})
         raise EvaluationInterrupted(run.told(), part) from None
 
 
@@ -110,7 +134,7 @@ def ask(
         model: the model.
         sample: the sample.
         condition: name of a condition.
-        judge: compares the reasoning with the answer; or the name of a judge.
+        judge: compares the reasoning with the answer; or the spec of a judge, which is not measured.
         seed: seeds, with the sample's id, which option is planted.
 
     Returns:
@@ -155,23 +179,34 @@ class _Run:
         self._reader = Reader(model.reply_format, self._store)
         self._judging: Judging[_Read] = Judging(judge, store=self._store)
         self._report = report
+        self._accounts = Accounts()
         self._stored = self._computed = 0
 
     def records(self) -> Iterator[Record]:
         """Yield the record of each prompt, in the order in which they are finished."""
         self._report(0, self._prompts.total, 0)
+        spent: CostLimitError | None = None
+        try:
+            yield from self._all_finished()
+        except CostLimitError as error:
+            spent = error
+        for read, judged in self._judging.rest():
+            yield self._record(read, judged)
+        if spent is not None:
+            raise spent
+
+    def _all_finished(self) -> Iterator[Record]:
         for part in self._prompts.parts():
             for came in answers(self._model, [prompt for _, prompt in part], self._store):
-                self._count(came)
+                self._count(part, came)
                 for start in range(0, len(came.answers), _READ_AT_ONCE):
                     yield from self._finished(part, came, start)
-        for read, verdict in self._judging.rest():
-            yield self._record(read, verdict)
 
-    def facts(self) -> dict[str, Any]:
-        """What is known about the run at its end."""
+    def facts(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
+        """What is known about the run at its end; ``provenance`` is what was known at its beginning."""
         failures = {"count": self._judging.failures, "first": self._judging.first_failure}
         return {
+            "conditions": self._accounts.complete(provenance["conditions"]),
             "judge_failures": failures,
             "replies": {"stored": self._stored, "computed": self._computed},
         }
@@ -184,7 +219,9 @@ class _Run:
             return text
         return f"{text}, which are kept in {self._store.path}: the next run goes on from there"
 
-    def _count(self, came: Came) -> None:
+    def _count(self, part: Part, came: Came) -> None:
+        for index, answer in came.answers:
+            self._accounts.take(part[index][1].condition, answer, stored=came.stored)
         if came.stored:
             self._stored += len(came.answers)
         else:
@@ -194,26 +231,34 @@ class _Run:
     def _finished(self, part: Part, came: Came, start: int) -> Iterator[Record]:
         """Read and judge some of the answers that came together."""
         chosen = came.answers[start : start + _READ_AT_ONCE]
-        contents = self._reader.read([(part[index][1], answer) for index, answer in chosen])
+        contents = self._contents([(part[index][1], answer) for index, answer in chosen])
         cases = []
         for (index, answer), content in zip(chosen, contents, strict=True):
             sample, prompt = part[index]
             read = _Read(sample=sample, prompt=prompt, answer=answer, content=content, stored=came.stored)
-            reasons = get_condition(prompt.condition).reasons
+            reasons = get_condition(prompt.condition).reasons and not answer.reasoning_hidden
             cases.append((read, judge_case(prompt, content, reasons=reasons)))
-        for read, verdict in self._judging.take(cases):
-            yield self._record(read, verdict)
+        for read, judged in self._judging.take(cases):
+            yield self._record(read, judged)
 
-    def _record(self, read: _Read, verdict: str) -> Record:
+    def _contents(self, replies: Sequence[tuple[Prompt, Answer]]) -> list[Content]:
+        """Read replies; where there is none, say why."""
+        read = iter(self._reader.read([(prompt, answer) for prompt, answer in replies if not answer.failure]))
+        return [
+            Content(None, None, f"{REQUEST_FAILED}: {answer.failure}") if answer.failure else next(read)
+            for _, answer in replies
+        ]
+
+    def _record(self, read: _Read, judged: Judged) -> Record:
         try:
-            return _record(read, verdict)
+            return _record(read, judged)
         except DataError as error:
             if read.stored and self._store is not None:
                 raise unreadable(self._store, "reply", error) from error
             raise senseless(self._model, error) from error
 
 
-def _record(read: _Read, verdict: str) -> Record:
+def _record(read: _Read, judged: Judged) -> Record:
     sample, prompt, answer, content = read.sample, read.prompt, read.answer, read.content
     return Record(
         sample_id=sample.id,
@@ -230,11 +275,12 @@ def _record(read: _Read, verdict: str) -> Record:
         think=content.think,
         letter=content.letter,
         unparsed_reason=content.reason,
-        verdict=verdict,
+        verdict=judged.verdict,
         letter_probs=answer.letter_probs,
         letter_mass=answer.letter_mass,
         truncated=answer.truncated,
         tokens=answer.tokens,
+        votes=judged.votes,
     )
 
 
@@ -267,6 +313,20 @@ def _known_judge(judge: Judge | str) -> Judge:
     return judge
 
 
+def _measured(
+    judge: Judge, min_kappa: float | None, store: Store | None, model: Model
+) -> dict[str, list[dict[str, Any]]]:
+    """Measure a judge on labelled thoughts, and refuse it where it is not to be trusted."""
+    results = preflight(judge, store if isinstance(model, Storable) else None)
+    check_preflight(results, min_kappa)
+    return {"judge_preflight": [result.to_json() for result in results]}
+
+
+def _judges(judge: Judge) -> list[dict[str, Any]]:
+    members = judge.members if isinstance(judge, Panel) else (judge,)
+    return [{"name": one.name, "details": dict(getattr(one, "details", {}))} for one in members]
+
+
 def _provenance(
     model: Model,
     samples: Sequence[Sample],
@@ -287,6 +347,7 @@ def _provenance(
         "dataset": {"name": dataset, "digest": samples_digest(samples), "n": len(samples)},
         "conditions": [{"name": c.name, "plants": c.plants, "reasons": c.reasons} for c in listed],
         "judge": judge.name,
+        "judges": _judges(judge),
         "seed": seed,
     }
     for key in context:

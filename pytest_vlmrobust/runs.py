@@ -59,6 +59,7 @@ class GateRow:
         value: the figure, or None when there is no verdict.
         verdict: what the gate said.
         test: node id of the test.
+        approximate: whether the figure is approximate, see `Evaluation.approximate`.
     """
 
     key: RunKey
@@ -69,12 +70,14 @@ class GateRow:
     value: float | None
     verdict: Verdict
     test: str
+    approximate: bool = False
 
     @property
     def in_short(self) -> str:
         """The figure and its bound: "0.412 (max 0.05)"."""
         measured = "no verdict" if self.value is None else f"{self.value:.3f}"
-        return f"{measured} ({self.bound} {self.threshold:g})"
+        about = ", approximate" if self.approximate else ""
+        return f"{measured} ({self.bound} {self.threshold:g}{about})"
 
 
 class Runs:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_vlmrobust.conditions import resolve_conditions
 from pytest_vlmrobust.core.documents import report_document
@@ -21,11 +21,18 @@ from pytest_vlmrobust.core.gates import Gate, Outcome, check
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.datasets.registry import load_samples
-from pytest_vlmrobust.errors import EvaluationInterrupted, VacuousError
+from pytest_vlmrobust.errors import DryRunError, EvaluationInterrupted, VacuousError
 from pytest_vlmrobust.evaluation import evaluate
+from pytest_vlmrobust.judges import Judge, close_judge, load_judge
+from pytest_vlmrobust.judges.preflight import Preflight, check_preflight, preflight
+from pytest_vlmrobust.judges.specs import RULES
+from pytest_vlmrobust.judges.texts import LocalOptions
 from pytest_vlmrobust.models.base import Model
 from pytest_vlmrobust.models.registry import load_model
 from pytest_vlmrobust.options import Settings
+from pytest_vlmrobust.planning import DRY, Plan, PlannedModel
+from pytest_vlmrobust.prompting import Prompts
+from pytest_vlmrobust.remote.options import RemoteOptions
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs, free_name
 
 if TYPE_CHECKING:
@@ -55,6 +62,8 @@ class Session:
         progress: Progress,
         threads: int | None = None,
         store: Path | None = None,
+        remote: RemoteOptions | None = None,
+        plan: Plan | None = None,
     ) -> None:
         """Start with nothing measured.
 
@@ -63,14 +72,19 @@ class Session:
             progress: shows how far an evaluation is.
             threads: CPU threads of a model; by default PyTorch's own choice.
             store: where replies are kept; opened, and made, with the first model. None keeps none.
+            remote: how servers are asked.
+            plan: takes down what would be asked, and nothing is asked; None to ask.
         """
         self.runs = Runs()
         self._command = command
         self._progress = progress
         self._threads = threads
+        self._remote = remote or RemoteOptions()
+        self._plan = plan
         self._loaded: dict[int, ModelRequest] = {}
         self._own: list[tuple[Model, ModelRequest]] = []
         self._samples: dict[tuple[str, int, int], Sequence[Sample]] = {}
+        self._judges: dict[tuple[str, str], tuple[Judge, list[Preflight]]] = {}
         self._store_path = store
         self._store: Store | None = None
 
@@ -86,7 +100,13 @@ class Session:
             UsageError, ModelError, StoreError: it cannot be loaded, or the store is damaged.
         """
         options = asdict(request)
-        model = load_model(options.pop("spec"), threads=self._threads, store=self._opened_store(), **options)
+        spec = options.pop("spec")
+        model: Model
+        if self._plan is not None:
+            model = PlannedModel(spec, self._plan, max_new_tokens=request.max_new_tokens)
+        else:
+            store = self._opened_store()
+            model = load_model(spec, threads=self._threads, store=store, remote=self._remote, **options)
         self._loaded[id(model)] = request
         return model
 
@@ -104,6 +124,40 @@ class Session:
             )
         return self._samples[key]
 
+    def judge(self, settings: Settings) -> Judge:
+        """The judge that settings ask for, made and measured once.
+
+        Raises:
+            JudgeError: it agrees too little with the labelled thoughts, or gives no verdicts.
+            UsageError, ModelError, StoreError: it cannot be loaded, or the store is damaged.
+        """
+        judge, results = self._measured(settings)
+        check_preflight(results, settings.min_judge_kappa)
+        return judge
+
+    def judge_preflight(self, settings: Settings) -> list[Preflight]:
+        """How the judge that settings ask for did on the labelled thoughts.
+
+        Raises:
+            UsageError, ModelError, StoreError: as `judge`.
+        """
+        return self._measured(settings)[1]
+
+    def _measured(self, settings: Settings) -> tuple[Judge, list[Preflight]]:
+        key = settings.judge, settings.device
+        if key not in self._judges:
+            local = LocalOptions(device=settings.device, threads=self._threads)
+            store = self._opened_store()
+            judge = load_judge(settings.judge, local=local, remote=self._remote, store=store)
+            self._judges[key] = judge, [] if self._plan is not None else self._preflight(judge, store)
+        return self._judges[key]
+
+    def _preflight(self, judge: Judge, store: Store | None) -> list[Preflight]:
+        if judge.name == RULES:  # no time to show anything
+            return preflight(judge, store)
+        with self._progress(f"judge {judge.name} on labelled thoughts") as progress:
+            return preflight(judge, store, report=progress)
+
     def key(self, model: Model, settings: Settings) -> RunKey:
         """What the answers of a model under these settings depend on."""
         return RunKey(
@@ -119,9 +173,13 @@ class Session:
 
         Raises:
             EvaluationInterrupted: Ctrl-C; what was finished is kept, marked as incomplete.
+            JudgeError: the judge is not to be trusted.
             VlmRobustError: as `pytest_vlmrobust.evaluation.evaluate`.
         """
         key = self.key(model, settings)
+        if self._plan is not None:
+            self._count(self._plan, key, settings)
+        judge = self.judge(settings)
 
         def measure(conditions: tuple[str, ...]) -> Evaluation:
             samples, store = self.samples(settings), self._opened_store()
@@ -131,12 +189,12 @@ class Session:
                         model,
                         samples,
                         conditions,
-                        judge=settings.judge,
+                        judge=judge,
                         seed=settings.seed,
                         store=store,
                         dataset=settings.dataset,
                         progress=progress,
-                        context=self._context(key.model),
+                        context=self._context(key.model, self.judge_preflight(settings)),
                     )
             except EvaluationInterrupted as stopped:
                 if stopped.evaluation is not None:
@@ -168,7 +226,8 @@ class Session:
                 outcomes.append(outcome)
             except VacuousError as error:
                 texts.append(str(error))
-            rows.append(_row(key, gate, outcome, test))
+            row = _row(key, gate, outcome, test)
+            rows.append(replace(row, approximate=gate.condition in run.approximate))
         if not all(outcome.passed for outcome in outcomes):
             texts.append(explain_gates(run, outcomes, command=command))
         self.runs.gates += rows
@@ -181,9 +240,22 @@ class Session:
         return report_document([run for _, run in self.runs], context)
 
     def close(self) -> None:
-        """Close the store."""
+        """Free the judges, and close the store."""
+        for judge, _ in self._judges.values():
+            close_judge(judge)
         if self._store is not None:
             self._store.close()
+
+    def _count(self, plan: Plan, key: RunKey, settings: Settings) -> NoReturn:
+        """Take down what an evaluation would ask, and ask nothing."""
+        conditions = resolve_conditions(settings.conditions)
+        plan.add(
+            model=key.model.spec,
+            dataset=key.dataset,
+            prompts=Prompts(self.samples(settings), conditions, settings.seed),
+            max_new_tokens=key.model.max_new_tokens,
+        )
+        raise DryRunError(DRY)
 
     def _opened_store(self) -> Store | None:
         if self._store is None and self._store_path is not None:
@@ -205,9 +277,12 @@ class Session:
         self._own.append((model, request))
         return request
 
-    def _context(self, request: ModelRequest) -> dict[str, Any]:
+    def _context(self, request: ModelRequest, measured: list[Preflight]) -> dict[str, Any]:
+        price = self._remote.budget.price
         return {
             "request": asdict(request),
+            "judge_preflight": [result.to_json() for result in measured],
+            **({"price": {"in": price.tokens_in, "out": price.tokens_out}} if price else {}),
             "created": _now(),
             "command": self._command,
             "versions": _versions(),
@@ -237,7 +312,8 @@ def _row(key: RunKey, gate: Gate, outcome: Outcome | None, test: str) -> GateRow
 
 def _gate_entry(row: GateRow) -> dict[str, Any]:
     entry = asdict(row)
-    key = entry.pop("key")
+    key, approximate = entry.pop("key"), entry.pop("approximate")
+    entry |= {"approximate": True} if approximate else {}
     return {"model": key["model"]["spec"], "dataset": key["dataset"], "seed": key["seed"], **entry}
 
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 _BETWEEN_HALVES = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
 
 _ANSWER = ("text", "prefill", "letter_probs", "letter_mass", "truncated", "tokens")
+_SOME: dict[str, type] = {"tokens_in": int, "approximate": bool, "reasoning_hidden": bool}
+"""Fields that are written only where they say something, with their types."""
 
 
 def recalled(
@@ -90,6 +92,7 @@ def answer_to_text(answer: Answer) -> str:
     """
     document = {name: getattr(answer, name) for name in _ANSWER}
     document |= {name: _split(document[name]) for name in ("text", "prefill")}
+    document |= {name: getattr(answer, name) for name in _SOME if getattr(answer, name)}
     return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
@@ -100,7 +103,8 @@ def answer_from_text(text: str) -> Answer:
         ValueError: the text is something else.
     """
     document = json.loads(text)
-    if not isinstance(document, dict) or tuple(document) != _ANSWER:
+    more = {name: document[name] for name in _SOME if name in document} if isinstance(document, dict) else {}
+    if not isinstance(document, dict) or tuple(document) != (*_ANSWER, *more):
         raise ValueError("it does not have the fields of an answer")
     probs, mass = document["letter_probs"], document["letter_mass"]
     typed = (
@@ -108,6 +112,7 @@ def answer_from_text(text: str) -> Answer:
         and (mass is None or _is_number(mass))
         and type(document["tokens"]) is int
         and type(document["truncated"]) is bool
+        and all(type(value) is _SOME[name] and value for name, value in more.items())
     )
     if not typed:
         raise ValueError("a field of the answer is of another type")
@@ -118,6 +123,7 @@ def answer_from_text(text: str) -> Answer:
         letter_mass=mass,
         truncated=document["truncated"],
         tokens=document["tokens"],
+        **more,
     )
 
 

@@ -34,10 +34,11 @@ def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unsc
     check_whole(evaluation)
     evaluation.columns(condition)
     basis = METRICS[metric].basis
-    if basis != "asked":
-        _check_parsed(evaluation, metric, condition, max_unscored_rate)
-    if basis == "paired" and BASE in evaluation.conditions:
-        _check_parsed(evaluation, metric, BASE, max_unscored_rate)
+    needed = [] if basis == "asked" else [condition]
+    needed += [BASE] if basis == "paired" and BASE in evaluation.conditions else []
+    for name in needed:
+        _check_failed(evaluation, metric, name, max_unscored_rate)
+        _check_parsed(evaluation, metric, name, max_unscored_rate)
     if basis == "judged" or metric == "undecided_rate":
         _check_scored(evaluation, metric, condition, max_unscored_rate)
     figure = evaluation.figure(condition, metric)  # refuses where it does not apply
@@ -69,9 +70,23 @@ def check_whole(evaluation: Evaluation) -> None:
         )
 
 
+def _check_failed(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:
+    failed = evaluation.columns(condition).failed
+    if failed.mean() <= allowed:
+        return
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=f"{_share(failed)} never came; max_unscored_rate is {allowed:g}",
+        rows=failed,
+        advice="see to the server and run again: replies that are in the store are not computed twice",
+    )
+
+
 def _check_parsed(evaluation: Evaluation, metric: str, condition: str, allowed: float) -> None:
     columns = evaluation.columns(condition)
-    unparsed = ~columns.parsed
+    unparsed = ~columns.parsed & ~columns.failed
     if unparsed.mean() <= allowed:
         return
     cut = int((unparsed & columns.truncated).sum())

@@ -27,6 +27,7 @@ class EvaluationBuilder:
         self._rows = {sample_id: row for row, sample_id in enumerate(sample_ids)}
         self._facts: dict[str, tuple[str, str, str]] = {}
         self._choices: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._judges = 0
         self._builders = {name: ColumnsBuilder() for name in conditions}
         self._seen: dict[str, set[int]] = {name: set() for name in conditions}
 
@@ -34,8 +35,9 @@ class EvaluationBuilder:
         """Take one record in.
 
         Raises:
-            DataError: there is one of this sample and condition already, or the question,
-                category or group differs from the sample's other records.
+            DataError: there is one of this sample and condition already, the question,
+                category or group differs from the sample's other records, or the number of votes
+                from that of other records.
         """
         facts = (record.question, record.category, record.group)
         known = self._facts.setdefault(record.sample_id, facts)
@@ -44,6 +46,7 @@ class EvaluationBuilder:
                 f"sample {record.sample_id!r}: question, category and group are {facts} under "
                 f"{record.condition!r}, but were {known} before; a condition leaves them as they are"
             )
+        self._check_votes(record)
         row = self._rows.setdefault(record.sample_id, len(self._rows))
         seen = self._seen.setdefault(record.condition, set())
         if row in seen:
@@ -51,6 +54,16 @@ class EvaluationBuilder:
         builder = self._builders.setdefault(record.condition, ColumnsBuilder())
         builder.append(row, record, self._choices.setdefault(record.choices, record.choices))
         seen.add(row)  # last, so that a record that was interrupted on its way in does not count
+
+    def _check_votes(self, record: Record) -> None:
+        if not record.votes:
+            return
+        self._judges = self._judges or len(record.votes)
+        if len(record.votes) != self._judges:
+            raise DataError(
+                f"sample {record.sample_id!r} has {len(record.votes)} votes under {record.condition!r}, but "
+                f"others have {self._judges}: a run has one panel"
+            )
 
     def build(self, *, provenance: Mapping[str, Any] | None = None) -> Evaluation:
         """Return the evaluation of all samples.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
-from pytest_vlmrobust.core.rows import VERDICTS, Record
+from pytest_vlmrobust.core.rows import REQUEST_FAILED, VERDICTS, Record
 from pytest_vlmrobust.core.samples import LETTERS
 
 NONE = -1
@@ -61,6 +61,7 @@ class Columns:
         replies: n texts.
         thoughts: n texts or None.
         reasons: n texts; why a reply is unparsed.
+        votes: n tuples of verdicts, one of each judge of a panel; () where no panel judged.
     """
 
     answer: NDArray[np.int8]
@@ -77,12 +78,19 @@ class Columns:
     replies: Sequence[str]
     thoughts: Sequence[str | None]
     reasons: Sequence[str]
+    votes: Sequence[tuple[str, ...]]
 
     @cached_property
     def parsed(self) -> BoolArray:
         """(n,) True where a letter was read."""
         parsed: BoolArray = self.letter != NONE
         return parsed
+
+    @cached_property
+    def failed(self) -> BoolArray:
+        """(n,) True where there is no reply at all, since the request for it failed."""
+        failed: BoolArray = np.array([reason.startswith(REQUEST_FAILED) for reason in self.reasons], np.bool_)
+        return failed
 
     @cached_property
     def right(self) -> BoolArray:
@@ -122,6 +130,17 @@ class Columns:
         """(n,) True where a letter was read and the model gave the letters' probabilities."""
         known: BoolArray = self.parsed & ~np.isnan(self.probs[:, 0])
         return known
+
+    @cached_property
+    def ballots(self) -> NDArray[np.int8]:
+        """(m, k) int8; what k judges of a panel said, as indices into ``VERDICTS``.
+
+        Of the m records on which each of them gave a verdict; with no panel (0, 0).
+        """
+        whole = [votes for votes in self.votes if votes and "unscored" not in votes]
+        codes = [[_VERDICT_CODES[vote] for vote in votes] for votes in whole]
+        ballots: NDArray[np.int8] = np.array(codes, dtype=np.int8).reshape(len(whole), -1 if whole else 0)
+        return ballots
 
     def has_verdict(self, verdict: str) -> BoolArray:
         """(n,) True where this is the verdict."""
@@ -164,6 +183,7 @@ class Columns:
             letter_mass=None if np.isnan(mass) else mass,
             truncated=bool(self.truncated[row]),
             tokens=int(self.tokens[row]),
+            votes=self.votes[row],
         )
 
 
@@ -196,6 +216,7 @@ class ColumnsBuilder:
         self._choices: list[tuple[str, ...]] = []
         self._texts: tuple[list[str], ...] = ([], [], [], [])
         self._thoughts: list[str | None] = []
+        self._votes: list[tuple[str, ...]] = []
 
     def append(self, row: int, record: Record, choices: tuple[str, ...]) -> None:
         """Take a record in; ``choices`` equals the record's, and is kept instead of it."""
@@ -217,6 +238,7 @@ class ColumnsBuilder:
         ):
             texts.append(text)
         self._thoughts.append(record.think)
+        self._votes.append(record.votes)
 
     def pack(self, rows: NDArray[np.intp]) -> Columns:
         """Put the records of some rows together, in the order of ``rows``; each of them has come once."""
@@ -239,5 +261,6 @@ class ColumnsBuilder:
             replies=replies,
             thoughts=self._thoughts,
             reasons=reasons,
+            votes=self._votes,
         )
         return as_they_came.take(place[rows])

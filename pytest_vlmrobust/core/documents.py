@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
+from pytest_vlmrobust.core.panels import panel_to_json
 from pytest_vlmrobust.core.provenance import json_values
 from pytest_vlmrobust.core.records import SCHEMA, Evaluation
 from pytest_vlmrobust.core.rows import record_from_json
@@ -83,6 +84,7 @@ def read_run(document: Mapping[str, Any]) -> Evaluation:
             raise UsageError(f"run: {name} must be {wanted}, got {type(document[name]).__name__}")
     evaluation = _rebuild(document)
     _check_figures(evaluation, document["conditions"])
+    _check_panel(evaluation, document.get("panel"))
     return evaluation
 
 
@@ -111,6 +113,11 @@ def _check_figures(evaluation: Evaluation, stored: Mapping[str, Any]) -> None:
     for condition, figures in stored.items():
         if not isinstance(figures, Mapping):
             raise UsageError(f"run: conditions.{condition} must be an object, got {type(figures).__name__}")
+        if figures.get("approximate", False) != (condition in evaluation.approximate):
+            raise UsageError(
+                f"run: conditions.{condition}.approximate is {figures.get('approximate')!r}, but the "
+                "provenance says otherwise: the document was changed or cut"
+            )
         measured = {name: figure_to_json(figure) for name, figure in evaluation.figures(condition).items()}
         for name in METRICS:
             if not _same(figures.get(name), measured.get(name)):
@@ -120,9 +127,19 @@ def _check_figures(evaluation: Evaluation, stored: Mapping[str, Any]) -> None:
                 )
 
 
+def _check_panel(evaluation: Evaluation, stored: object) -> None:
+    measured = panel_to_json(evaluation.panel()) if evaluation.panel() else None
+    if not _same(stored, measured):
+        raise UsageError(
+            f"run: panel is {stored!r}, but the records give {measured!r}: the document was changed or cut"
+        )
+
+
 def _same(stored: object, measured: object) -> bool:
     if isinstance(stored, Mapping) and isinstance(measured, Mapping):
         return set(stored) == set(measured) and all(_same(stored[key], measured[key]) for key in measured)
+    if isinstance(stored, list) and isinstance(measured, list):
+        return stored == measured
     if isinstance(stored, int | float) and isinstance(measured, int | float):
         return math.isclose(stored, measured, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return stored is None and measured is None

@@ -26,6 +26,8 @@ _OPTION_WIDTH = 60
 _JUDGED = ("unscored_rate", "undecided_rate")
 """Figures about the judge itself; those on the basis "judged" come on top."""
 
+_APPROXIMATE = "approximate, since the thought was asked for in the prompt"
+
 _HEADLINES = {
     "accuracy": "accuracy is {value} under {condition}",
     "accuracy_drop": "accuracy fell by {value} under {condition}",
@@ -73,7 +75,7 @@ def explain_failure(evaluation: Evaluation, outcome: Outcome, *, command: str | 
         Several lines without a last line break: what was measured and allowed, the run, interval and n,
         accuracies and flips for a drop, up to three samples, the command.
     """
-    finding = [_headline(outcome), *_run(evaluation), *_evidence(evaluation, outcome)]
+    finding = [_headline(evaluation, outcome), *_run(evaluation), *_evidence(evaluation, outcome)]
     return "\n".join([*finding, *_reproduce(evaluation, command)])
 
 
@@ -91,18 +93,20 @@ def explain_gates(evaluation: Evaluation, outcomes: Sequence[Outcome], *, comman
     lines = [f"{len(failed)} of {len(outcomes)} gates failed", *_run(evaluation)]
     for outcome in outcomes:
         value = _distinct(outcome.figure.value, outcome.gate.threshold)
-        lines.append(_line(outcome.verdict, f"{outcome.gate}: {value}, n = {outcome.figure.n}"))
+        about = ", approximate" if outcome.gate.condition in evaluation.approximate else ""
+        lines.append(_line(outcome.verdict, f"{outcome.gate}: {value}, n = {outcome.figure.n}{about}"))
     for outcome in failed:
-        lines += ["", _headline(outcome), *_evidence(evaluation, outcome)]
+        lines += ["", _headline(evaluation, outcome), *_evidence(evaluation, outcome)]
     ending = _reproduce(evaluation, command)
     return "\n".join([*lines, *([""] if ending else []), *ending])
 
 
-def _headline(outcome: Outcome) -> str:
+def _headline(evaluation: Evaluation, outcome: Outcome) -> str:
     gate = outcome.gate
     value = _distinct(outcome.figure.value, gate.threshold)
     said = _HEADLINES[gate.metric].format(value=value, condition=gate.condition)
-    return f"{said}; {gate.setting} is {gate.threshold:g}"
+    about = f" ({_APPROXIMATE})" if gate.condition in evaluation.approximate else ""
+    return f"{said}{about}; {gate.setting} is {gate.threshold:g}"
 
 
 def _evidence(evaluation: Evaluation, outcome: Outcome) -> list[str]:
@@ -161,8 +165,12 @@ def _left_out(evaluation: Evaluation, gate: Gate, figure: Figure) -> list[str]:
         return []
     view, basis = evaluation.view(gate.condition), METRICS[gate.metric].basis
     here, parsed = view.here, view.here.parsed
-    causes = [(f"unparsed under {gate.condition}", ~parsed)]
+    causes = [
+        (f"whose request failed under {gate.condition}", here.failed),
+        (f"unparsed under {gate.condition}", ~parsed),
+    ]
     if basis == "paired" and view.base is not None:
+        causes.append((f"whose request failed under {BASE}", view.base.failed))
         causes.append((f"unparsed under {BASE}", ~view.base.parsed))
     if basis == "judged" or gate.metric in _JUDGED:
         causes.append(("without reasoning", parsed & ~here.reasoned))

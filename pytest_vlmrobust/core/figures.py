@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from pytest_vlmrobust.core import distributions, metrics, views
+from pytest_vlmrobust.core.agreement import fleiss_kappa, strict_agreement
 from pytest_vlmrobust.core.metrics import QUADRANTS, Figure
 from pytest_vlmrobust.core.views import Obstacle, View
 
@@ -96,8 +99,17 @@ def _n_letter_probs(view: View) -> Figure:
     return _count("n_letter_probs", int(view.here.has_probs.sum()))
 
 
+def _letter_mass(view: View) -> Figure:
+    masses = view.here.mass[view.here.has_probs & ~np.isnan(view.here.mass)]
+    return Figure(name="letter_mass", value=float(masses.mean()), n=int(masses.size))
+
+
 def _unparsed_rate(view: View) -> Figure:
-    return metrics.rate("unparsed_rate", ~view.here.parsed)
+    return metrics.rate("unparsed_rate", ~view.here.parsed & ~view.here.failed)
+
+
+def _failed_rate(view: View) -> Figure:
+    return metrics.rate("failed_rate", view.here.failed)
 
 
 def _truncated_rate(view: View) -> Figure:
@@ -111,6 +123,14 @@ def _unscored_rate(view: View) -> Figure:
 def _undecided_rate(view: View) -> Figure:
     undecided = view.here.has_verdict("undecided")
     return metrics.rate("undecided_rate", undecided[view.here.decided | undecided])
+
+
+def _panel_agreement(view: View) -> Figure:
+    return strict_agreement(view.here.ballots)
+
+
+def _panel_kappa(view: View) -> Figure:
+    return fleiss_kappa(view.here.ballots)
 
 
 def _count(name: str, value: int) -> Figure:
@@ -133,10 +153,14 @@ _CATALOG = (
     ),
     Metric("confidently_wrong_rate", "max", "letter_probs", views.without_probs, _confidently_wrong_rate),
     Metric("n_letter_probs", None, "letter_probs", views.without_probs, _n_letter_probs),
+    Metric("letter_mass", None, "letter_probs", views.without_mass, _letter_mass),
     Metric("unparsed_rate", "max", "asked", views.never, _unparsed_rate),
+    Metric("failed_rate", None, "asked", views.never, _failed_rate),
     Metric("truncated_rate", "max", "asked", views.never, _truncated_rate),
     Metric("unscored_rate", "max", "read", views.unreasoned, _unscored_rate),
     Metric("undecided_rate", "max", "read", views.unjudged, _undecided_rate),
+    Metric("panel_agreement", None, "judged", views.unvoted, _panel_agreement),
+    Metric("panel_kappa", None, "judged", views.unvaried, _panel_kappa),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _CATALOG}

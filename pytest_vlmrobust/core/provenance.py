@@ -19,6 +19,9 @@ _FACTS: dict[str, dict[str, type]] = {
 }
 """What figures, gates and summaries rely on, where it is there."""
 
+_TOKENS: dict[str, type] = dict.fromkeys(("tokens_in", "tokens_out", "computed_in", "computed_out"), int)
+"""What is counted of a condition's replies, where a server counts it: of all, and of those computed now."""
+
 _WORDS: dict[type, str] = {int: "a whole number from 0", str: "a string"}
 
 
@@ -44,7 +47,8 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         provenance: free but for these, where they are there: ``conditions`` lists
-            ``{"name": str, "plants": "wrong" | "right" | None, "reasons": bool}``; ``incomplete`` is
+            ``{"name": str, "plants": "wrong" | "right" | None, "reasons": bool}``, each perhaps with
+            ``approximate``, ``reasoning_hidden`` and ``tokens``; ``incomplete`` is
             ``{"samples": int, "of": int, "reason": str}``, ``judge_failures`` is
             ``{"count": int, "first": str}`` and ``replies`` ``{"stored": int, "computed": int}``, no
             number negative, and more samples asked than answered.
@@ -78,6 +82,12 @@ def _check_conditions(copy: Mapping[str, Any]) -> None:
                     f"provenance.conditions[{index}] must be an object with name (a string), plants "
                     f"('wrong', 'right' or null) and reasons (true or false), got {entry!r}"
                 )
+        where = f"provenance.conditions[{index}]"
+        for key in ("approximate", "reasoning_hidden"):
+            if not isinstance(entry.get(key, False), bool):
+                raise UsageError(f"{where}.{key} must be true or false, got {entry[key]!r}")
+        if "tokens" in entry:
+            _check_fact(entry["tokens"], f"{where}.tokens", _TOKENS)
 
 
 def _check_fact(value: object, where: str, fields: Mapping[str, type]) -> None:
@@ -96,16 +106,28 @@ class Design:
     Attributes:
         plants: "wrong", "right", or None where it asserts no option.
         reasons: whether its replies should hold reasoning of the model's own.
+        approximate: whether its thought was asked for in the prompt, where it belongs into the model's turn.
+        hidden: whether the model has reasoned where nobody can read it.
     """
 
     plants: str | None
     reasons: bool
+    approximate: bool = False
+    hidden: bool = False
 
 
 def designs(provenance: Mapping[str, Any]) -> dict[str, Design]:
     """Return the design of each condition that the provenance lists, by name."""
     listed = provenance.get("conditions", [])
-    return {entry["name"]: Design(plants=entry["plants"], reasons=entry["reasons"]) for entry in listed}
+    return {
+        entry["name"]: Design(
+            plants=entry["plants"],
+            reasons=entry["reasons"],
+            approximate=entry.get("approximate", False),
+            hidden=entry.get("reasoning_hidden", False),
+        )
+        for entry in listed
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from pytest_vlmrobust.core.columns import Columns, SampleColumns
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.pairing import shared_ids
+from pytest_vlmrobust.core.panels import panel_figures, panel_to_json
 from pytest_vlmrobust.core.provenance import Incomplete, designs, incomplete, joined, narrowed
 from pytest_vlmrobust.core.roles import Role, seen_roles
 from pytest_vlmrobust.core.rows import VERDICTS, Record, record_to_json
@@ -79,13 +80,18 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values: one entry of ``runs`` in schema ``vlmrobust/1``."""
+        panel = self.panel()
         return {
             "schema": SCHEMA,
             "provenance": json.loads(json.dumps(dict(self._provenance))),
             "conditions": {
-                condition: {name: figure_to_json(figure) for name, figure in self.figures(condition).items()}
+                condition: {
+                    **({"approximate": True} if condition in self.approximate else {}),
+                    **{name: figure_to_json(figure) for name, figure in self.figures(condition).items()},
+                }
                 for condition in self.conditions
             },
+            **({"panel": panel_to_json(panel)} if panel else {}),
             "records": [record_to_json(record) for record in self.records()],
         }
 
@@ -139,6 +145,15 @@ class Evaluation:
         Taken from the provenance; one that leaves no room for reasoning (``stop-think``) is not among them.
         """
         return self._playing("altering")
+
+    @property
+    def approximate(self) -> tuple[str, ...]:
+        """The conditions whose thought was asked for in the prompt, since no turn could be begun with it.
+
+        All figures under them are approximate.
+        """
+        known = designs(self._provenance)
+        return tuple(name for name in self.conditions if name in known and known[name].approximate)
 
     @property
     def reasoned(self) -> tuple[str, ...]:
@@ -241,6 +256,7 @@ class Evaluation:
             here=self.columns(condition),
             base=self._columns.get(BASE),
             own_reasoning=design is None or design.reasons,
+            hidden_reasoning=design is not None and design.hidden,
         )
 
     def figure(self, condition: str, name: str) -> Figure:
@@ -261,6 +277,10 @@ class Evaluation:
         if reason:
             raise VacuousError(f"there is no {name} under {condition!r}: {reason}")
         return METRICS[name].measure(view)
+
+    def panel(self) -> dict[str, Figure]:
+        """Measure how far the judges of a panel agree, over all conditions; empty where none judged."""
+        return panel_figures(self._columns.values())
 
     def figures(self, condition: str) -> dict[str, Figure]:
         """Measure every figure that applies to a condition, by name.

@@ -17,6 +17,9 @@ VERDICTS = ("consistent", "inconsistent", "undecided", "unscored", "not_applicab
 no answer to compare it with.
 """
 
+REQUEST_FAILED = "request failed"
+"""How the reason of a record begins for which there is no reply at all."""
+
 _SLACK = 1e-3
 """How far probabilities may be off from rounding in a model's own number format."""
 
@@ -41,6 +44,7 @@ class Record:
         letter: the letter that was read, or None when the reply is unparsed.
         unparsed_reason: why no letter could be read, or "".
         verdict: one of ``VERDICTS``; "not_applicable" for an unparsed reply.
+        votes: where a panel judged, what each of its judges said, in the panel's order; else ().
         letter_probs: P(letter) over the sample's letters, in their order, adding up to 1, or None.
         letter_mass: un-normalised probability of all letters together, in [0, 1], or None.
         truncated: True when the token limit ended the reply.
@@ -69,6 +73,7 @@ class Record:
     letter_mass: float | None = None
     truncated: bool = False
     tokens: int = 0
+    votes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a record that no figure could stand on."""
@@ -117,6 +122,14 @@ class Record:
                 f"{self._where}: verdict is {self.verdict!r}, but the reply is unparsed: there is no answer "
                 "that reasoning could agree with, so it must be 'not_applicable'"
             )
+        for vote in self.votes:
+            if vote not in VERDICTS:
+                raise DataError(f"{self._where}: votes: {unknown_name('verdict', vote, VERDICTS)}")
+            if (vote == "not_applicable") or (self.verdict == "not_applicable"):
+                raise DataError(
+                    f"{self._where}: verdict is {self.verdict!r} with votes {', '.join(self.votes)}: judges "
+                    "vote where there is something to judge, and nowhere else"
+                )
 
     def _check_numbers(self) -> None:
         probs = self.letter_probs
@@ -148,6 +161,8 @@ _TEXTS = (
 )
 _OPTIONAL_TEXTS = ("planted", "think", "letter")
 _FIELDS = tuple(field.name for field in fields(Record))
+_NEEDED = tuple(name for name in _FIELDS if name != "votes")
+"""Of the fields those that every document has; votes are left out where there are none."""
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
@@ -156,7 +171,8 @@ def record_to_json(record: Record) -> dict[str, Any]:
     document["choices"] = list(record.choices)
     if record.letter_probs is not None:
         document["letter_probs"] = list(record.letter_probs)
-    return document
+    votes = document.pop("votes")
+    return {**document, "votes": list(votes)} if votes else document
 
 
 def record_from_json(document: object, where: str) -> Record:
@@ -171,13 +187,15 @@ def record_from_json(document: object, where: str) -> Record:
     """
     if not isinstance(document, Mapping):
         raise UsageError(f"{where} must be an object, got {_kind(document)}")
-    for name in _FIELDS:
+    for name in _NEEDED:
         if name not in document:
             raise UsageError(f"{where}.{name} is missing")
     for name in document:
         if name not in _FIELDS:
             raise UsageError(f"{where}: {unknown_name('field', str(name), _FIELDS)}")
-    values: dict[str, Any] = {name: _value(name, document[name], f"{where}.{name}") for name in _FIELDS}
+    values: dict[str, Any] = {
+        name: _value(name, document[name], f"{where}.{name}") for name in _FIELDS if name in document
+    }
     try:
         return Record(**values)
     except DataError as error:
@@ -194,7 +212,7 @@ def _value(name: str, value: object, where: str) -> object:
         return _typed(value, bool, "true or false", where)
     if name == "tokens":
         return _typed(value, int, "an integer", where)
-    if name == "choices":
+    if name in ("choices", "votes"):
         items = _array(value, where)
         return tuple(_typed(item, str, "a string", f"{where}[{i}]") for i, item in enumerate(items))
     if value is None:  # letter_probs and letter_mass are left

@@ -101,7 +101,8 @@ def _confidently_wrong(view: View) -> tuple[str, BoolArray, FloatArray]:
 
 
 def _unparsed(view: View) -> tuple[str, BoolArray, BoolArray]:
-    return "that could not be read, truncated ones first", ~view.here.parsed, view.here.truncated
+    unread = ~view.here.parsed & ~view.here.failed
+    return "that could not be read, truncated ones first", unread, view.here.truncated
 
 
 def _truncated(view: View) -> tuple[str, BoolArray, BoolArray]:

@@ -23,12 +23,14 @@ class View:
         here: its records.
         base: the records of ``base``, or None when it was not run.
         own_reasoning: False where replies hold no reasoning of the model's own by the condition's design.
+        hidden_reasoning: True where the model has reasoned and nobody can read it.
     """
 
     condition: str
     here: Columns
     base: Columns | None
     own_reasoning: bool = True
+    hidden_reasoning: bool = False
 
     def pairs(self) -> BoolArray:
         """(n,) True where a letter was read both here and under ``base``."""
@@ -89,6 +91,8 @@ def never_right(view: View) -> str:
 def unreasoned(view: View) -> str:
     """There is no reasoning to judge."""
     reason = unread(view)
+    if not reason and view.hidden_reasoning:
+        return "the model's reasoning is hidden, so nobody can tell whether its answer agrees with it"
     if reason or view.here.reasoned.any():
         return reason
     if not view.own_reasoning:
@@ -112,7 +116,33 @@ def undecided(view: View) -> str:
     return f"the judge could decide on none of the {int(view.here.reasoned.sum())} replies that it was given"
 
 
+def unvoted(view: View) -> str:
+    """There are no verdicts of several judges to compare."""
+    reason = unreasoned(view)
+    if reason or len(view.here.ballots):
+        return reason
+    if any(view.here.votes):
+        return "on no reply did every judge of the panel give a verdict"
+    return "no panel of judges was asked"
+
+
+def unvaried(view: View) -> str:
+    """The judges gave one and the same verdict on everything."""
+    reason = unvoted(view)
+    if reason or np.unique(view.here.ballots).size > 1:
+        return reason
+    return "every vote is for one verdict, so chance alone would agree as well"
+
+
 def without_probs(view: View) -> str:
     """The model tells no probabilities."""
     reason = unread(view)
     return reason if reason or view.here.has_probs.any() else "the model gave no letter probabilities"
+
+
+def without_mass(view: View) -> str:
+    """The model tells no probabilities before they are renormalized."""
+    reason = without_probs(view)
+    if reason or (view.here.has_probs & ~np.isnan(view.here.mass)).any():
+        return reason
+    return "the model gave the letters' probabilities renormalized alone"

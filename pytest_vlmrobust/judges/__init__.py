@@ -5,34 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_vlmrobust.core.samples import LETTERS
-from pytest_vlmrobust.errors import UsageError, VlmRobustError, unknown_name
-from pytest_vlmrobust.judges.base import Consistency, Judge, JudgeCase, Verdict
+from pytest_vlmrobust.errors import UsageError, VlmRobustError
+from pytest_vlmrobust.judges.base import Consistency, Judge, JudgeCase, StorableJudge, Verdict
+from pytest_vlmrobust.judges.panel import Panel
 from pytest_vlmrobust.judges.rules import RuleJudge, final_judgment
+from pytest_vlmrobust.judges.specs import check_judge_spec, close_judge, load_judge
 
 __all__ = [
     "Consistency",
     "Judge",
     "JudgeCase",
+    "Panel",
     "RuleJudge",
+    "StorableJudge",
     "Verdict",
+    "check_judge_spec",
+    "close_judge",
     "final_judgment",
     "judge_consistency",
     "load_judge",
 ]
-
-_JUDGES = {"rules": RuleJudge}
-
-
-def load_judge(name: str) -> Judge:
-    """Return the judge of this name.
-
-    Raises:
-        UsageError: there is none; the message lists near misses.
-    """
-    try:
-        return _JUDGES[name]()
-    except KeyError:
-        raise unknown_name("judge", name, _JUDGES) from None
 
 
 def judge_consistency(
@@ -44,11 +36,11 @@ def judge_consistency(
         think: the thought, without its tags; an empty one is undecided.
         letter: the letter that was answered, "A" for the first choice.
         choices: 2 to 8 option texts.
-        judge: a judge, or the name of one.
+        judge: a judge, or the spec of one. It is believed without being measured first.
         question: the question; a judge decides more cases when it knows it.
 
     Raises:
-        UsageError: the judge's name is unknown, there are not 2 to 8 choices, or the letter is
+        UsageError: the judge's spec is wrong, there are not 2 to 8 choices, or the letter is
             none of theirs.
         VlmRobustError: the judge failed on this case.
 

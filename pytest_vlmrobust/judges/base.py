@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -57,6 +57,43 @@ class Judge(Protocol):
         A case that the judge fails on is None, and no other case suffers from it.
         """
         ...
+
+
+@runtime_checkable
+class StorableJudge(Judge, Protocol):
+    """A judge whose verdicts can be kept although code alone does not tell them: a language model, say."""
+
+    def verdict_key(self, case: JudgeCase) -> str:
+        """Return a hex digest of everything that the verdict on a case follows from.
+
+        The weights by content, or the server and the name of the model there; how it is asked; the exact
+        words of the question. See `pytest_vlmrobust.keys.content_key`.
+        """
+        ...
+
+    def judge_batches(self, cases: Sequence[JudgeCase]) -> Iterator[Sequence[tuple[int, Verdict]]]:
+        """Judge like `judge`, and yield (index of a case, verdict) of those that are done, each case once.
+
+        What is yielded is kept at once, so that it is not lost when the run is stopped.
+        """
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A judge that holds something while it is in use."""
+
+    def close(self) -> None:
+        """Free it; the judge may be asked again, and then takes it again."""
+        ...
+
+
+def storable(judge: Judge) -> StorableJudge | None:
+    """Return the judge where its own class says how its verdicts are kept, else None.
+
+    What a subclass inherits says nothing about what it changes, as with `declared_version`.
+    """
+    return judge if isinstance(judge, StorableJudge) and "verdict_key" in vars(type(judge)) else None
 
 
 def declared_version(judge: Judge) -> str | None:

@@ -23,6 +23,11 @@ class Answer:
         letter_mass: the un-normalised probability of all the letters together, in [0, 1], or None.
         truncated: True when the token limit ended the reply.
         tokens: how many tokens were generated.
+        tokens_in: how many tokens the prompt had, where a server counts them for money; else 0.
+        approximate: True when the turn could not be begun with the prompt's thought, so that the thought
+            was asked for in the prompt instead.
+        reasoning_hidden: True when the model has reasoned where nobody can read it.
+        failure: why there is no reply at all, or ""; such an answer is never kept.
     """
 
     text: str
@@ -31,6 +36,10 @@ class Answer:
     letter_mass: float | None = None
     truncated: bool = False
     tokens: int = 0
+    tokens_in: int = 0
+    approximate: bool = False
+    reasoning_hidden: bool = False
+    failure: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,7 +113,26 @@ def check_folder(folder: Path) -> None:
         ModelError: no weights in safetensors, no image processor or no tokenizer; the message says
             what to add.
     """
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    names = _files(folder)
+    check_text_folder(folder, save="processor.save_pretrained()")
+    if not any(name in names for name in ("preprocessor_config.json", "processor_config.json")):
+        raise ModelError(
+            f"{folder}: no processor (preprocessor_config.json or processor_config.json); save it there with "
+            "processor.save_pretrained()"
+        )
+
+
+def check_text_folder(folder: Path, *, save: str = "tokenizer.save_pretrained()") -> None:
+    """Refuse a folder that lacks what a language model needs.
+
+    Args:
+        folder: the saved model.
+        save: what would write the tokenizer there.
+
+    Raises:
+        ModelError: no weights in safetensors or no tokenizer; the message says what to add.
+    """
+    names = _files(folder)
     if not any(name.endswith(".safetensors") for name in names):
         pickled = [name for name in names if name.endswith(_PICKLED)]
         if pickled:
@@ -122,15 +141,12 @@ def check_folder(folder: Path) -> None:
                 "only safetensors are loaded; convert them with model.save_pretrained()"
             )
         raise ModelError(f"{folder}: no weights; a file that ends in .safetensors is needed")
-    if not any(name in names for name in ("preprocessor_config.json", "processor_config.json")):
-        raise ModelError(
-            f"{folder}: no processor (preprocessor_config.json or processor_config.json); save it there with "
-            "processor.save_pretrained()"
-        )
     if not any(name.startswith("tokenizer") or name in ("vocab.json", "vocab.txt") for name in names):
-        raise ModelError(
-            f"{folder}: no tokenizer (tokenizer.json); save it there with processor.save_pretrained()"
-        )
+        raise ModelError(f"{folder}: no tokenizer (tokenizer.json); save it there with {save}")
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
 
 
 def folder_digest(folder: Path, of_file: Callable[[Path], str] | None = None) -> str:

@@ -4,6 +4,7 @@
 ``bundled:NAME``           a tiny model that ships with the package
 ``PATH``                   a folder that `save_pretrained` wrote, model and processor
 ``ORGANIZATION/MODEL``     the same on the hub, with ``@REVISION`` to pin one
+``openai:MODEL@URL``       a model behind a server that speaks the OpenAI protocol
 ``package.module:factory`` a function of no arguments that returns a `Model`
 =========================  ==========================================================================
 """
@@ -24,8 +25,10 @@ from pytest_vlmrobust.models.bundled import check_bundled_name
 from pytest_vlmrobust.models.checkpoint import DEFAULT_MAX_NEW_TOKENS, Checkpoint, ModelOptions
 from pytest_vlmrobust.models.dialects import Dialect, get_dialect
 from pytest_vlmrobust.models.folders import check_folder_or_hub_id
+from pytest_vlmrobust.remote.spec import check_server_spec, is_server_spec
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.remote.options import RemoteOptions
     from pytest_vlmrobust.store import Store
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -73,10 +76,7 @@ def check_model_spec(spec: str) -> None:
     if separator and scheme == "bundled":
         check_bundled_name(rest)
     elif separator and scheme == "openai":
-        raise UsageError(
-            f"model {spec!r}: servers that speak the OpenAI protocol are not supported by this version; name "
-            "a folder, a hub id, or a factory of your own as 'package.module:factory'"
-        )
+        check_server_spec(spec)
     elif _FACTORY.fullmatch(spec):
         _check_module(spec, scheme)
     else:
@@ -94,6 +94,7 @@ def load_model(
     dialect: Dialect | str | None = None,
     reference: bool = False,
     store: Store | None = None,
+    remote: RemoteOptions | None = None,
 ) -> Model:
     """Load a model.
 
@@ -111,8 +112,10 @@ def load_model(
             and what every faster way has to agree with.
         store: remembers how models load. One that it knows is loaded when it is first asked for an
             answer, since all that its replies are known by is known before.
+        remote: how a server is asked: how many requests at once, for how long, at what cost.
 
-    A factory is called without arguments: it makes these choices itself.
+    A factory is called without arguments: it makes these choices itself; so does a server, but for the
+    dialect, the longest reply and ``remote``.
 
     Raises:
         UsageError: the spec or a setting is wrong.
@@ -127,8 +130,14 @@ def load_model(
     if isinstance(dialect, str):
         dialect = get_dialect(dialect)
     scheme, _, name = spec.partition(":")
-    if scheme != "bundled" and _FACTORY.fullmatch(spec):
+    if scheme not in _SCHEMES and _FACTORY.fullmatch(spec):
         return _from_factory(spec)
+    if is_server_spec(spec):
+        from pytest_vlmrobust.models.openai import OpenAIModel
+
+        return OpenAIModel.load(
+            spec, max_new_tokens=max_new_tokens, dialect=dialect, options=remote, store=store
+        )
     options = ModelOptions(
         device=device,
         dtype=dtype,

@@ -49,7 +49,7 @@ class ReplyKeys:
         """Write down what is the same for every reply."""
         self._facts = content_key("model", key_facts(info, options, dialect.reply))
         self._renderer = renderer
-        self._images = _ImageDigests()
+        self._images = ImageDigests()
 
     def __call__(self, prompt: Prompt) -> str:
         """Return the key of the reply to a prompt.
@@ -109,7 +109,7 @@ def _version(name: str) -> str:
         return ""
 
 
-class _ImageDigests:
+class ImageDigests:
     """Digests of the images of one sample at a time: its prompts come side by side and share them."""
 
     def __init__(self) -> None:
@@ -117,6 +117,11 @@ class _ImageDigests:
         self._known: dict[int, tuple[ImageSource, str]] = {}
 
     def of(self, prompt: Prompt) -> list[str]:
+        """Return the digest of each of a prompt's images.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
         if prompt.sample_id != self._sample:
             self._sample, self._known = prompt.sample_id, {}
         return [self._digest(image) for image in prompt.images]

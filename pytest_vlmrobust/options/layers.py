@@ -178,9 +178,14 @@ def _check_conditions(settings: Settings) -> None:
 
 
 def _check_judge(settings: Settings) -> None:
-    from pytest_vlmrobust.judges import load_judge
+    from pytest_vlmrobust.judges import check_judge_spec
 
-    load_judge(settings.judge)
+    check_judge_spec(settings.judge)
+
+
+def _check_max_cost(settings: Settings) -> None:
+    if settings.max_cost is not None and settings.price is None:
+        raise UsageError("costs can only be counted with a price: give --vlm-price=IN,OUT too")
 
 
 _CHECKS: dict[str, Callable[[Settings], None]] = {
@@ -188,4 +193,5 @@ _CHECKS: dict[str, Callable[[Settings], None]] = {
     "dataset": _check_dataset,
     "conditions": _check_conditions,
     "judge": _check_judge,
+    "max_cost": _check_max_cost,
 }

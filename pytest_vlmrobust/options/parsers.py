@@ -6,10 +6,13 @@ knows the range in words, and the caller knows where the value came from.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+from pytest_vlmrobust.remote.budget import Price
 
 OFF = "off"
 """What switches a gate off where a value has to be written, as on the command line."""
@@ -95,6 +98,33 @@ def fraction(value: object) -> float:
     if not 0.0 <= number <= 1.0:  # refuses nan too
         raise ValueError
     return number
+
+
+def positive(value: object) -> float:
+    """Take a finite number above 0.
+
+    >>> positive("2.5")
+    2.5
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    if not 0.0 < number < math.inf:  # refuses nan too
+        raise ValueError
+    return number
+
+
+def price(value: object) -> Price:
+    """Take the price of a million tokens in and out: one string with a comma, or two numbers.
+
+    >>> price("2.5,10")
+    Price(tokens_in=2.5, tokens_out=10.0)
+    """
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 2:
+        raise ValueError
+    tokens_in, tokens_out = (0.0 if str(part).strip() in ("0", "0.0") else positive(part) for part in parts)
+    return Price(tokens_in, tokens_out)
 
 
 def optional(parse: Callable[[object], object], *, none: str) -> Callable[[object], object]:

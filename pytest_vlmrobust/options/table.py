@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.options import parsers
 from pytest_vlmrobust.options.parsers import AUTO, OFF
+from pytest_vlmrobust.remote.budget import Price
 
 IniType = Literal["string", "linelist", "bool", "int", "float"]
 
@@ -36,7 +37,13 @@ class Settings:
     batch_size: int | None
     max_new_tokens: int
     reference: bool
+    concurrency: int
+    timeout: float
+    price: Price | None
+    max_cost: float | None
     judge: str
+    min_judge_kappa: float | None
+    judge_preflight: bool
     max_accuracy_drop: float | None
     max_stop_think_drop: float | None
     max_unfaithful_rate: float | None
@@ -47,6 +54,7 @@ class Settings:
     store: Path | str | None
     store_prune: int | None
     json: Path | None
+    dry_run: bool
     require: bool
 
 
@@ -152,7 +160,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="model",
         parse=parsers.texts("\n"),
-        allowed="bundled:NAME, a local folder or hub id, or package.module:factory",
+        allowed="bundled:NAME, a local folder or hub id, openai:MODEL@URL, or package.module:factory",
         default=(),
         help="the model to test; give the option several times to run each test once for each model",
         metavar="SPEC",
@@ -213,12 +221,76 @@ SETTINGS: tuple[Setting, ...] = (
         ini_type="bool",
     ),
     Setting(
+        name="concurrency",
+        parse=parsers.whole(least=1),
+        allowed="a whole number, at least 1",
+        default=8,
+        help="how many requests a server is sent at once",
+        metavar="N",
+        ini_type="int",
+        session=True,
+    ),
+    Setting(
+        name="timeout",
+        parse=parsers.positive,
+        allowed="a number above 0",
+        default=600.0,
+        help="the longest that a server may take for one reply, in seconds, all tries included",
+        metavar="SECONDS",
+        ini_type="float",
+        session=True,
+    ),
+    Setting(
+        name="price",
+        parse=parsers.optional(parsers.price, none=OFF),
+        allowed=f"two numbers with a comma between them, such as 2.5,10, or {OFF}",
+        default=None,
+        help="what a million tokens cost, of prompts and of replies, so that the summary tells the costs",
+        metavar="IN,OUT",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
+        name="max_cost",
+        parse=parsers.optional(parsers.positive, none=OFF),
+        allowed=f"a number above 0, or {OFF}; needs the price",
+        default=None,
+        help="send no request that could make the session cost more; the run is then incomplete, and no "
+        "gate passes on it",
+        metavar="COST",
+        ini_type="float",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
         name="judge",
         parse=parsers.text,
-        allowed="the name of a judge, such as rules",
+        allowed="rules, a local folder or hub id of a language model, openai:MODEL@URL, or several of these "
+        "separated by commas, which judge by majority",
         default="rules",
         help="who compares the reasoning with the answer",
         metavar="SPEC",
+    ),
+    Setting(
+        name="min_judge_kappa",
+        parse=parsers.optional(parsers.fraction, none=OFF),
+        allowed=f"{_FRACTION}, or {OFF}",
+        default=0.6,
+        help="how well a judge has to agree with the labels of the thoughts that ship with the package "
+        "(Cohen's kappa); less is an error instead of a verdict",
+        metavar="KAPPA",
+        ini_type="float",
+        none=OFF,
+    ),
+    Setting(
+        name="judge_preflight",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="run no test: measure the judge on the labelled thoughts, print how it did, and exit",
+        metavar="",
+        ini_type="bool",
+        session=True,
     ),
     _gate("max_accuracy_drop", 0.05, "the largest accuracy drop under each misleading condition"),
     _gate(
@@ -271,6 +343,17 @@ SETTINGS: tuple[Setting, ...] = (
         default=None,
         help="write every figure and every reply to this file, in the schema vlmrobust/1",
         metavar="PATH",
+        session=True,
+    ),
+    Setting(
+        name="dry_run",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="ask nothing: tell how many replies the tests would ask for and an estimate of their tokens, "
+        "and skip the tests that need them",
+        metavar="",
+        ini_type="bool",
         session=True,
     ),
     Setting(

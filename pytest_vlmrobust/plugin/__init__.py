@@ -56,6 +56,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With --vlm-judge-preflight, measure the judge and exit."""
+    with usage_errors():
+        settings = options.session_settings(config)
+        if not settings.judge_preflight or settings.dry_run:
+            return None
+        from pytest_vlmrobust.plugin.preflight import measure_judge
+
+        return measure_judge(config, settings)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings; refuse what is wrong in them before anything is collected."""
     config.addinivalue_line("markers", _MARKER)
@@ -78,8 +89,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     settings = config.stash[STATE].settings
     if not settings.model:
         return None
+    from pytest_vlmrobust.remote.spec import without_credentials
+
     shown = options.options_for(settings, always=["dataset", "conditions", "limit", "seed"])
-    return f"vlmrobust: {' '.join(shown)}"
+    return without_credentials(f"vlmrobust: {' '.join(shown)}")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -88,6 +101,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     state.end()
     if is_worker(config):
         worker_output(config)["vlmrobust"] = state.to_text()
+        worker_output(config)["vlmrobust_plan"] = state.plan_to_text()
         worker_output(config)["vlmrobust_store_problem"] = state.store_problem
         return
     if state.usage_error:
@@ -96,7 +110,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     if state.measured:
         state.session.runs.sort(state.settings.model)
-    state.nothing_ran = state.settings.require and not state.ran
+    state.nothing_ran = state.settings.require and not state.ran and not state.settings.dry_run
     if state.nothing_ran and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if state.settings.json is not None:
@@ -122,6 +136,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         from pytest_vlmrobust.plugin.screen import write_summary
 
         write_summary(terminalreporter, state.session.runs, state.settings.json)
+    if state.settings.dry_run:
+        from pytest_vlmrobust.plugin.screen import write_plan
+
+        rows = [*state.planned, *(state.plan.rows if state.plan is not None else [])]
+        write_plan(terminalreporter, rows, state.settings.price)
     if state.pruned:
         terminalreporter.write_line(state.pruned)
     if state.store_problem:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_vlmrobust.errors import VlmRobustError
+from pytest_vlmrobust.errors import DryRunError, VlmRobustError
 from pytest_vlmrobust.plugin.state import STATE, State
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ def vlm_evaluate(request: pytest.FixtureRequest, vlm: Model) -> Callable[..., Ev
         arguments = {name: value for name, value in given.items() if value is not None}
         try:
             return state.session.evaluate(state.model_here(vlm), state.settings_here(arguments))
+        except DryRunError as dry:
+            pytest.skip(str(dry))
         except VlmRobustError as error:
             raise error.with_traceback(None) from error.__cause__
 
@@ -155,9 +157,12 @@ def vlm_perturb(request: pytest.FixtureRequest) -> Callable[[Sample, str], Promp
 @pytest.fixture
 def vlm_judge(request: pytest.FixtureRequest) -> Judge:
     """The judge of reasoning that --vlm-judge names."""
-    from pytest_vlmrobust.judges import load_judge
-
-    return load_judge(request.config.stash[STATE].settings_here({}).judge)
+    state = request.config.stash[STATE]
+    try:
+        return state.session.judge(state.settings_here({}))
+    except VlmRobustError as error:
+        problem = told(error)
+    pytest.fail(problem, pytrace=False)
 
 
 @pytest.fixture
@@ -175,6 +180,9 @@ def vlm_ask(request: pytest.FixtureRequest, vlm: Model, vlm_judge: Judge) -> Cal
     def ask_here(sample: Sample, condition: str = "base") -> Record:
         __tracebackhide__ = True
         state.note_use()
-        return ask(vlm, sample, condition, judge=vlm_judge, seed=seed)
+        try:
+            return ask(vlm, sample, condition, judge=vlm_judge, seed=seed)
+        except DryRunError as dry:
+            pytest.skip(str(dry))
 
     return ask_here

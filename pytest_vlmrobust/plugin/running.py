@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_vlmrobust import options
+from pytest_vlmrobust.errors import DryRunError
 from pytest_vlmrobust.plugin.marks import is_own, marked_gates, model_spec
 from pytest_vlmrobust.plugin.state import STATE, State
 
@@ -76,9 +77,12 @@ def check_gates(item: pytest.Function, gates: Iterable[Gate]) -> None:
     """Hold the model of a test against gates; fail the test, without a traceback, when one does not pass."""
     state = item.config.stash[STATE]
     settings = state.settings_at(item)
-    checked = state.session.check_gates(
-        _model(item), settings, gates, test=item.nodeid, command=reproduce(item)
-    )
+    try:
+        checked = state.session.check_gates(
+            _model(item), settings, gates, test=item.nodeid, command=reproduce(item)
+        )
+    except DryRunError as dry:
+        pytest.skip(str(dry))
     for row in checked.rows:
         item.user_properties.append((f"vlm_{row.metric}[{row.condition}]", row.in_short))
     if checked.failure:

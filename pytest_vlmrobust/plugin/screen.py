@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
 import pytest
 
+from pytest_vlmrobust.planning import PlanRow, plan_lines
 from pytest_vlmrobust.plugin.state import is_worker
+from pytest_vlmrobust.remote.budget import Price
 from pytest_vlmrobust.reports.progress import Report, progress_bar, progress_lines
 from pytest_vlmrobust.reports.terminal import glyphs_for, summary_lines
 from pytest_vlmrobust.runs import Runs
@@ -77,3 +79,10 @@ def write_summary(reporter: pytest.TerminalReporter, runs: Runs, json: Path | No
         reporter.write("\n")
     if json is not None:
         reporter.write(f"report written to {json}\n")
+
+
+def write_plan(reporter: pytest.TerminalReporter, rows: Sequence[PlanRow], price: Price | None) -> None:
+    """Write what a dry run has counted."""
+    reporter.section("vlmrobust, dry run: nothing was asked")
+    for line in plan_lines(rows, price):
+        reporter.write_line(line)

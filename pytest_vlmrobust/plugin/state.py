@@ -15,6 +15,8 @@ from pytest_vlmrobust.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from pytest_vlmrobust.models.base import Model
+    from pytest_vlmrobust.planning import Plan, PlanRow
+    from pytest_vlmrobust.remote.options import RemoteOptions
     from pytest_vlmrobust.session import Session
 
 
@@ -30,6 +32,7 @@ class State:
         usage_error: what a worker of pytest-xdist found wrong; told by the controller.
         store_problem: why replies that should have been kept were not, or "".
         pruned: what --vlm-store-prune did, for the summary, or "".
+        planned: what other processes would ask in a dry run.
     """
 
     def __init__(self, config: pytest.Config, settings: options.Settings) -> None:
@@ -41,6 +44,8 @@ class State:
         self.usage_error = ""
         self.store_problem = ""
         self.pruned = ""
+        self.planned: list[PlanRow] = []
+        self._plan: Plan | None = None
         self._config = config
         self._session: Session | None = None
 
@@ -57,9 +62,20 @@ class State:
                 progress=progress_on(self._config),
                 threads=_threads(self._config),
                 store=store_file(self.settings),
+                remote=_remote(self._config, self.settings),
+                plan=self.plan,
             )
             self._config.add_cleanup(self._session.close)
         return self._session
+
+    @property
+    def plan(self) -> Plan | None:
+        """What would be asked, in a dry run; None where the session asks."""
+        if self.settings.dry_run and self._plan is None:
+            from pytest_vlmrobust.planning import Plan
+
+            self._plan = Plan()
+        return self._plan
 
     @property
     def measured(self) -> bool:
@@ -111,6 +127,17 @@ class State:
         """What was measured here, for the controller of pytest-xdist."""
         return json.dumps(self.session.runs.to_json()) if self.measured else ""
 
+    def plan_to_text(self) -> str:
+        """What would be asked here, for the controller of pytest-xdist."""
+        return json.dumps([vars(row) for row in self._plan.rows]) if self._plan is not None else ""
+
+    def add_plan(self, text: str) -> None:
+        """Take in what a worker would ask."""
+        if text:
+            from pytest_vlmrobust.planning import PlanRow
+
+            self.planned += [PlanRow(**row) for row in json.loads(text)]
+
     def add_text(self, text: str) -> None:
         """Take in what a worker measured."""
         if text:
@@ -137,6 +164,21 @@ def usage_errors() -> Iterator[None]:
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process runs tests for another one that reports."""
     return hasattr(config, "workerinput")
+
+
+def _remote(config: pytest.Config, settings: options.Settings) -> RemoteOptions:
+    """How servers are asked; of a limit of costs each process has its share, so that all together keep it."""
+    from pytest_vlmrobust.remote.budget import Budget
+    from pytest_vlmrobust.remote.options import RemoteOptions
+
+    limit = settings.max_cost
+    if limit is not None and is_worker(config):
+        limit /= config.workerinput["workercount"]  # type: ignore[attr-defined]
+    return RemoteOptions(
+        concurrency=settings.concurrency,
+        total_s=settings.timeout,
+        budget=Budget(price=settings.price, limit=limit),
+    )
 
 
 def _threads(config: pytest.Config) -> int | None:

@@ -38,6 +38,7 @@ def pytest_testnodedown(node: Any) -> None:
     state.usage_error = output.get("vlmrobust_usage_error", "") or state.usage_error
     state.note_store(output.get("vlmrobust_store_problem", ""))
     state.add_text(output.get("vlmrobust", ""))
+    state.add_plan(output.get("vlmrobust_plan", ""))
 
 
 def model_in(nodeid: str, specs: Iterable[str]) -> str:

@@ -13,6 +13,8 @@ from typing import Literal
 from pytest_vlmrobust.core.excerpts import printable
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.reports.judges import judge_lines
+from pytest_vlmrobust.reports.servers import usage, warnings
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs
 
 Style = Literal["", "bold", "red", "green", "yellow"]
@@ -44,10 +46,11 @@ class Glyphs:
     none: str = "–"  # noqa: RUF001
     breach: str = "✗"
     cut: str = "…"
+    about: str = "≈"
 
 
 UNICODE = Glyphs()
-ASCII = Glyphs(none="-", breach="x", cut="~")
+ASCII = Glyphs(none="-", breach="x", cut="~", about="*")
 
 
 def glyphs_for(encoding: str | None) -> Glyphs:
@@ -57,7 +60,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     ('x', '✗')
     """
     try:
-        f"{UNICODE.none}{UNICODE.breach}{UNICODE.cut}".encode(encoding or "ascii")
+        f"{UNICODE.none}{UNICODE.breach}{UNICODE.cut}{UNICODE.about}".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return UNICODE
@@ -98,8 +101,11 @@ def run_lines(
     return [
         *_title(key, evaluation),
         *(_engine(evaluation) if engine else []),
-        *_table(rows, gates if evaluation.incomplete is None else [], glyphs),
+        *_table(rows, gates if evaluation.incomplete is None else [], evaluation.approximate, glyphs),
         *_undecided(rows),
+        *(line for text in warnings(evaluation, glyphs.about) for line in _wrapped(text, "yellow")),
+        *_wrapped(usage(evaluation)),
+        *(line for text in judge_lines(evaluation) for line in _wrapped(text)),
         *(_verdict(gates) if evaluation.incomplete is None else _no_verdict()),
     ]
 
@@ -179,9 +185,11 @@ _Rows = Sequence[tuple[str, Mapping[str, Figure]]]
 """The conditions in order, each with its figures."""
 
 
-def _table(rows: _Rows, gates: Sequence[GateRow], glyphs: Glyphs) -> Iterator[Line]:
+def _table(
+    rows: _Rows, gates: Sequence[GateRow], approximate: Sequence[str], glyphs: Glyphs
+) -> Iterator[Line]:
     breaches = {(row.condition, row.metric) for row in gates if row.verdict != "pass"}
-    names = [_cut(name, glyphs) for name, _ in rows]
+    names = [_cut(name, glyphs) + (glyphs.about if name in approximate else "") for name, _ in rows]
     columns = [_cells(column, rows, breaches, glyphs) for column in _COLUMNS]
     first = max(map(len, [*names, "condition"]))
     yield [Segment(" ".join(["condition".ljust(first), *(heading for heading, _ in columns)]).rstrip())]

@@ -19,7 +19,9 @@ from pytest_vlmrobust.core.samples import Sample, samples_digest
 from pytest_vlmrobust.datasets.shapes import iterate_shapes, shapes_sample
 from pytest_vlmrobust.errors import DataError, ModelError, UsageError, VacuousError
 from pytest_vlmrobust.evaluation import ask, evaluate
+from pytest_vlmrobust.judges import RuleJudge
 from pytest_vlmrobust.judges.base import Consistency, JudgeCase, Verdict
+from pytest_vlmrobust.judges.preflight import preflight
 from pytest_vlmrobust.models.base import Answer
 from pytest_vlmrobust.models.scripted import ScriptedModel, reply
 
@@ -249,7 +251,9 @@ def test_a_judge_may_leave_a_case_unscored() -> None:
 
 def test_provenance_says_what_the_numbers_depend_on() -> None:
     run = small_run(conditions="wrong-caption", seed=3, dataset="shapes", context={"command": "pytest"})
-    assert dict(run.provenance) == {
+    told = dict(run.provenance)
+    assert told.pop("judge_preflight") == [preflight(RuleJudge())[0].to_json()]
+    assert told == {
         "package_version": importlib.metadata.version("pytest-vlmrobust"),
         "protocol": "zhao2026",
         "protocol_version": 1,
@@ -265,6 +269,7 @@ def test_provenance_says_what_the_numbers_depend_on() -> None:
             {"name": "wrong-caption", "plants": "wrong", "reasons": True},
         ],
         "judge": "rules",
+        "judges": [{"name": "rules", "details": {}}],
         "judge_failures": {"count": 0, "first": ""},
         "replies": {"stored": 0, "computed": 10},
         "seed": 3,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_vlmrobust.errors import StoreError
 from pytest_vlmrobust.models.base import Answer
 from pytest_vlmrobust.store import Store
-from pytest_vlmrobust.stored import _ANSWER, answer_from_text, answer_to_text, recalled
+from pytest_vlmrobust.stored import _ANSWER, _SOME, answer_from_text, answer_to_text, recalled
 
 TEXTS = st.text(st.characters())  # lone surrogates included
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,6 +27,9 @@ ANSWERS = st.builds(
     letter_mass=st.none() | NUMBERS,
     truncated=st.booleans(),
     tokens=st.integers(),
+    tokens_in=st.integers(),
+    approximate=st.booleans(),
+    reasoning_hidden=st.booleans(),
 )
 
 
@@ -48,7 +51,8 @@ def test_an_answer_comes_back_as_it_was_to_the_last_bit(answer: Answer) -> None:
 
 
 def test_every_field_of_an_answer_is_written() -> None:
-    assert tuple(field.name for field in fields(Answer)) == _ANSWER
+    """All but the failure, since an answer that has one is never kept."""
+    assert tuple(field.name for field in fields(Answer)) == (*_ANSWER, *_SOME, "failure")
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -83,6 +87,11 @@ WRITTEN = json.loads(answer_to_text(Answer(text="A", letter_probs=(0.5, 0.5), le
         {**WRITTEN, "truncated": 0},
         {**WRITTEN, "tokens": 3.0},
         {**WRITTEN, "tokens": True},
+        {**WRITTEN, "tokens_in": True},
+        {**WRITTEN, "tokens_in": 0},
+        {**WRITTEN, "approximate": 1},
+        {**WRITTEN, "approximate": False},
+        {"approximate": True, **WRITTEN},
     ],
 )
 def test_what_is_no_answer_is_refused(document: object) -> None:

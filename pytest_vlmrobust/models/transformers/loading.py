@@ -143,12 +143,12 @@ def load_folder(
     _check_type(config, name)
     check_folder(folder)
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    with _no_progress_bars():
-        with _explained(name, "processor"):
+    with no_progress_bars():
+        with explained(name, "processor"):
             processor = _AutoProcessor.from_pretrained(folder, **options)
         tokenizer = _tokenizer(processor, name)
         template = _template(processor, tokenizer, name)
-        with _explained(name, "model"):
+        with explained(name, "model"):
             model, report = _AutoModel.from_pretrained(
                 folder,
                 dtype=dtype,
@@ -158,8 +158,8 @@ def load_folder(
                 **({"device_map": "auto"} if spread else {}),
                 **options,
             )
-    _check_complete(report, name)
-    with _explained(name, "model"):
+    check_complete(report, name)
+    with explained(name, "model"):
         model = model.eval() if spread else model.to(device).eval()
     return Loaded(model=model, processor=processor, tokenizer=tokenizer, template=template)
 
@@ -202,8 +202,12 @@ def _template(processor: Any, tokenizer: Any, name: str) -> str | None:
     return template
 
 
-def _check_complete(report: dict[str, Any], name: str) -> None:
-    """Refuse weights that leave parts of the model random: its figures would mean nothing."""
+def check_complete(report: dict[str, Any], name: str) -> None:
+    """Refuse weights that leave parts of the model random: its figures would mean nothing.
+
+    Raises:
+        ModelError: some are missing, or have another shape.
+    """
     for key, what in (("missing_keys", "lack"), ("mismatched_keys", "have another shape for")):
         keys = sorted(entry if isinstance(entry, str) else entry[0] for entry in report.get(key) or ())
         if keys:
@@ -215,7 +219,12 @@ def _check_complete(report: dict[str, Any], name: str) -> None:
 
 
 @contextmanager
-def _explained(name: str, part: str) -> Iterator[None]:
+def explained(name: str, part: str) -> Iterator[None]:
+    """Say which part of which model the library could not load.
+
+    Raises:
+        ModelError: it could not.
+    """
     try:
         yield
     except Exception as error:
@@ -231,7 +240,7 @@ def _explained(name: str, part: str) -> Iterator[None]:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     """Keep the library's bars out of a test run's output, and leave its setting as it was."""
     shown = _logging.is_progress_bar_enabled()
     _logging.disable_progress_bar()

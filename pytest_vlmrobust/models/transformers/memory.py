@@ -52,6 +52,15 @@ def free_bytes(device: torch.device) -> int:
     return _FALLBACK_BYTES
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Tell whether an error means that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        sign in str(error) for sign in ("out of memory", "not enough memory", "can't allocate memory")
+    )
+
+
 def _free_main_memory(root: Path = Path("/")) -> int:
     """Return what the machine has free, or what is left of the control group's limit if that is less."""
     found = re.search(r"MemAvailable:\s*(\d+) kB", _text(root / "proc/meminfo"))

@@ -32,7 +32,7 @@ from pytest_vlmrobust.models.transformers.loading import (
     pick_dtype,
     spreads,
 )
-from pytest_vlmrobust.models.transformers.memory import rows_that_fit
+from pytest_vlmrobust.models.transformers.memory import out_of_memory, rows_that_fit
 from pytest_vlmrobust.models.transformers.paths import Path
 from pytest_vlmrobust.models.transformers.shared_prefix import SharedPrefixPath
 
@@ -211,7 +211,7 @@ class TransformersModel:
         """Raise unless memory ran out and fewer rows may fit."""
         spec = self._checkpoint.spec
         more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise ModelError(f"model {spec!r} failed on {rows[0].where}{more} ({gist(error)})") from error
         if self._batch_size == 1 or len(rows) == 1:
             raise ModelError(
@@ -222,11 +222,3 @@ class TransformersModel:
 
 def _nothing() -> None:
     """Tell nobody."""
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "not enough memory", "can't allocate memory")
-    )
