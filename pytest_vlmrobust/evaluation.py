@@ -116,7 +116,7 @@ def evaluate(
         return builder.build(provenance={**provenance, **run.facts(provenance)})
     except CostLimitError as error:
         known = {**provenance, **run.facts(provenance)}
-        part = builder.build_partial(provenance=known, reason=str(error).partition(";")[0])
+        part = builder.build_partial(provenance=known, reason=str(error).partition(":")[0])
         if part is None:
             raise
         return part

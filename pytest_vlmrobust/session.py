@@ -258,7 +258,7 @@ class Session:
         raise DryRunError(DRY)
 
     def _opened_store(self) -> Store | None:
-        if self._store is None and self._store_path is not None:
+        if self._store is None and self._store_path is not None and self._plan is None:
             from pytest_vlmrobust.store import Store
 
             self._store = Store.open(self._store_path)

@@ -200,12 +200,13 @@ def _samples(evaluation: Evaluation, gate: Gate, figure: Figure) -> list[str]:
     if len(kinds) > 1 and len(rows) < figure.n:
         words += f" ({', '.join(f'{count} {kind}' for kind, count in kinds.most_common())})"
     lines = [_line("samples", words)]
+    judges = [str(judge["name"]) for judge in evaluation.provenance.get("judges", ())]
     for row in rows[:_SHOWN]:
-        lines += _sample(evaluation.record(gate.condition, evaluation.sample_ids[row]), gate.metric)
+        lines += _sample(evaluation.record(gate.condition, evaluation.sample_ids[row]), gate.metric, judges)
     return lines
 
 
-def _sample(record: Record, metric: str) -> list[str]:
+def _sample(record: Record, metric: str, judges: Sequence[str]) -> list[str]:
     labeled = zip(record.letters, record.choices, strict=True)
     facts = [
         ("question", shorten(record.question)),
@@ -216,6 +217,11 @@ def _sample(record: Record, metric: str) -> list[str]:
         facts.append(("planted", shorten(record.planted_text)))
     if METRICS[metric].basis == "judged" or metric in _JUDGED:
         facts.append(("thought", tail(record.think or "")))
+        if record.votes and len(record.votes) == len(judges):
+            votes = zip(judges, record.votes, strict=True)
+            facts.append(
+                ("judges", ", ".join(f"{shorten(name, _OPTION_WIDTH)} {vote}" for name, vote in votes))
+            )
     else:
         facts.append(("reply", shorten(record.reply) or "(empty)"))
     if METRICS[metric].basis == "letter_probs" and record.letter_probs is not None:

@@ -22,6 +22,12 @@ _FACTS: dict[str, dict[str, type]] = {
 _TOKENS: dict[str, type] = dict.fromkeys(("tokens_in", "tokens_out", "computed_in", "computed_out"), int)
 """What is counted of a condition's replies, where a server counts it: of all, and of those computed now."""
 
+_JUDGES: dict[str, dict[str, type]] = {
+    "judges": {"name": str},
+    "judge_preflight": {"judge": str, "n": int, "unscored": int},
+}
+"""Lists, of whose entries summaries and messages rely on this."""
+
 _WORDS: dict[type, str] = {int: "a whole number from 0", str: "a string"}
 
 
@@ -49,7 +55,9 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
         provenance: free but for these, where they are there: ``conditions`` lists
             ``{"name": str, "plants": "wrong" | "right" | None, "reasons": bool}``, each perhaps with
             ``approximate``, ``reasoning_hidden`` and ``tokens``; ``incomplete`` is
-            ``{"samples": int, "of": int, "reason": str}``, ``judge_failures`` is
+            ``{"samples": int, "of": int, "reason": str}``, ``judges`` lists ``{"name": str}`` and
+            ``judge_preflight`` ``{"judge": str, "n": int, "unscored": int}`` with the figures ``kappa``
+            and ``accuracy`` where there are any, ``judge_failures`` is
             ``{"count": int, "first": str}`` and ``replies`` ``{"stored": int, "computed": int}``, no
             number negative, and more samples asked than answered.
 
@@ -62,6 +70,8 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
     for name, fields in _FACTS.items():
         if name in copy:
             _check_fact(copy[name], f"provenance.{name}", fields)
+    for name, fields in _JUDGES.items():
+        _check_judges(copy.get(name, []), f"provenance.{name}", fields)
     told = incomplete(copy)
     if told is not None and not 1 <= told.samples < told.of:
         raise UsageError(
@@ -88,6 +98,20 @@ def _check_conditions(copy: Mapping[str, Any]) -> None:
                 raise UsageError(f"{where}.{key} must be true or false, got {entry[key]!r}")
         if "tokens" in entry:
             _check_fact(entry["tokens"], f"{where}.tokens", _TOKENS)
+
+
+def _check_judges(listed: object, where: str, fields: Mapping[str, type]) -> None:
+    if not isinstance(listed, list):
+        raise UsageError(f"{where} must be an array, got {listed!r}")
+    for index, entry in enumerate(listed):
+        _check_fact(entry, f"{where}[{index}]", fields)
+        for name in ("kappa", "accuracy"):
+            value = entry.get(name, {"value": 0.0})
+            number = value.get("value") if isinstance(value, dict) else None
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                raise UsageError(
+                    f"{where}[{index}].{name} must be an object with value (a number), got {value!r}"
+                )
 
 
 def _check_fact(value: object, where: str, fields: Mapping[str, type]) -> None:

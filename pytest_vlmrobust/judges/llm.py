@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_vlmrobust.core.excerpts import shorten
@@ -53,7 +54,11 @@ class LanguageModelJudge:
             ModelError: the model cannot be fetched or read.
         """
         prompt = question_for(case)
-        return content_key("verdict", _KIND, self._model.identity, prompt.system, prompt.user)
+        return content_key("verdict", _KIND, self._identity, prompt.system, prompt.user)
+
+    @functools.cached_property
+    def _identity(self) -> Sequence[str]:
+        return tuple(self._model.identity)
 
     def judge(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
         """Judge each case; None where the model gave no verdict.

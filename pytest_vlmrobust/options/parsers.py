@@ -11,8 +11,10 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_vlmrobust.remote.budget import Price
+if TYPE_CHECKING:
+    from pytest_vlmrobust.remote.budget import Price
 
 OFF = "off"
 """What switches a gate off where a value has to be written, as on the command line."""
@@ -120,6 +122,8 @@ def price(value: object) -> Price:
     >>> price("2.5,10")
     Price(tokens_in=2.5, tokens_out=10.0)
     """
+    from pytest_vlmrobust.remote.budget import Price  # few sessions have a price
+
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or len(parts) != 2:
         raise ValueError

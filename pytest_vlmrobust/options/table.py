@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.options import parsers
 from pytest_vlmrobust.options.parsers import AUTO, OFF
-from pytest_vlmrobust.remote.budget import Price
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.remote.budget import Price
 
 IniType = Literal["string", "linelist", "bool", "int", "float"]
 

@@ -194,11 +194,11 @@ class ChatClient:
             raise PassingError(f"no reply within {self._timeout_s:g} s") from None
         except openai.APIStatusError as error:
             raise self._status_fault(error) from None
-        except TooLargeError as error:
-            raise LastingError(Failure(reason=str(error), kind="request")) from None
         except Exception as error:
             # Whatever else goes wrong below here: its traceback would bring the headers along.
             cause = error.__cause__ or error
+            if isinstance(cause, TooLargeError):
+                raise LastingError(Failure(reason=str(cause), kind="request")) from None
             told = self._told(f"{type(cause).__name__}: {cause}")
             raise PassingError(f"the connection failed ({told})") from None
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vlmrobust.errors import ModelError
+from pytest_vlmrobust.remote.budget import Budget
 from pytest_vlmrobust.remote.client import ChatClient
 from pytest_vlmrobust.remote.findings import Findings, Prefill
 from pytest_vlmrobust.remote.spec import same_model
@@ -52,26 +53,28 @@ class Tags:
     think_close: str
 
 
-def probe(client: ChatClient, image: Sequence[Message], tags: Tags) -> Findings:
+def probe(client: ChatClient, image: Sequence[Message], tags: Tags, budget: Budget | None = None) -> Findings:
     """Find out what a server does.
 
     Args:
         client: the server.
         image: the parts of a message that show a small image.
         tags: of the thoughts that replies will be begun with.
+        budget: is told what the questions cost; they are asked whatever it allows.
 
     Raises:
         ModelError: the server cannot be reached, refuses the key, does not serve the model, or refuses a
             plain question about an image.
     """
-    return _Probe(client, image, tags).findings()
+    return _Probe(client, image, tags, budget or Budget()).findings()
 
 
 class _Probe:
     """One server, and what is known of it so far."""
 
-    def __init__(self, client: ChatClient, image: Sequence[Message], tags: Tags) -> None:
+    def __init__(self, client: ChatClient, image: Sequence[Message], tags: Tags, budget: Budget) -> None:
         self._client = client
+        self._budget = budget
         self._tags = tags
         self._user: Message = {"role": "user", "content": [*image, {"type": "text", "text": _QUESTION}]}
         self._blind: Message = {"role": "user", "content": [{"type": "text", "text": _QUESTION}]}
@@ -102,7 +105,11 @@ class _Probe:
 
     def _ask(self, messages: Sequence[Message], *, tokens: int = 1, **settings: Any) -> Completion | Failure:
         known = self._known.settings(tokens)
-        return self._client.ask(Request(messages=messages, settings={**known, **settings}, tries=_TRIES))
+        request = Request(messages=messages, settings={**known, **settings}, tries=_TRIES)
+        came = self._client.ask(request)
+        if isinstance(came, Completion):
+            self._budget.settle(0.0, came.tokens_in or 0, came.tokens_out or 0)
+        return came
 
     def _plain(self) -> Completion:
         """Ask a plain question about an image, in the first way that the server takes."""
@@ -198,16 +205,16 @@ class _Probe:
 
     def _prefill(self, plain: Completion) -> Prefill:
         """Find a way in which the server goes on from the beginning of a turn."""
-        evidence: list[str] = []
+        evidence: dict[str, list[str]] = {}
         for way in _WAYS:
             if way.way in self._shown:  # the prompt itself has told already
                 continue
             found = self._continued(way, plain)
             if found.works:
                 return found
-            if found.evidence not in evidence:
-                evidence.append(found.evidence)
-        return Prefill(evidence="; ".join(evidence))
+            ways = evidence.setdefault(found.evidence, [])
+            ways += [way.way] if way.way not in ways else []
+        return Prefill(evidence="; ".join(f"{', '.join(ways)}: {told}" for told, ways in evidence.items()))
 
     def _continued(self, way: Prefill, plain: Completion) -> Prefill:
         thought = f"{self._tags.think_open}\n"
@@ -223,17 +230,17 @@ class _Probe:
             message = {"role": "assistant", "content": beginning, **way.message}
             came = self._ask([self._user, message], **way.fields)
             if isinstance(came, Failure):
-                return Prefill(evidence=f"{way.way}: {came.reason}")
+                return Prefill(evidence=came.reason)
             seen.append(came)
             self._shown |= {way.way} if came.prompt_text else set()
             if came.prompt_text and not came.prompt_text.rstrip().endswith(beginning.strip()):
                 end = came.prompt_text[-24:]
-                return Prefill(evidence=f"{way.way}: the prompt ends in {end!r}, not in the beginning")
+                return Prefill(evidence=f"the prompt ends in {end!r}, not in the beginning")
             if came.prompt_text and len(seen) == 3:
                 return self._way(way, beginnings, seen, "seen in the prompt's text")
         wrong = _miscounted(plain, seen)
         if wrong:
-            return Prefill(evidence=f"{way.way}: {wrong}")
+            return Prefill(evidence=wrong)
         return self._way(way, beginnings, seen, "seen in the numbers of tokens")
 
     @staticmethod

@@ -98,6 +98,7 @@ def run_lines(
         engine: say which way of computing the model took where it is not the fastest, and why.
     """
     rows = [(name, evaluation.figures(name)) for name in evaluation.conditions]
+    stopped = evaluation.incomplete
     return [
         *_title(key, evaluation),
         *(_engine(evaluation) if engine else []),
@@ -106,7 +107,7 @@ def run_lines(
         *(line for text in warnings(evaluation, glyphs.about) for line in _wrapped(text, "yellow")),
         *_wrapped(usage(evaluation)),
         *(line for text in judge_lines(evaluation) for line in _wrapped(text)),
-        *(_verdict(gates) if evaluation.incomplete is None else _no_verdict()),
+        *(_verdict(gates) if stopped is None else _no_verdict(stopped.reason)),
     ]
 
 
@@ -233,8 +234,9 @@ def _undecided(rows: _Rows) -> Iterator[Line]:
         yield from _wrapped(f"undecided by the judge: {', '.join(much)}", "yellow")
 
 
-def _no_verdict() -> Iterator[Line]:
-    yield [Segment("gates: without a verdict, since the run is incomplete", "yellow")]
+def _no_verdict(reason: str) -> Iterator[Line]:
+    text = f"gates: without a verdict, since the run is incomplete ({printable(reason)})"
+    yield from _wrapped(text, "yellow")
 
 
 def _verdict(gates: Sequence[GateRow]) -> Iterator[Line]:

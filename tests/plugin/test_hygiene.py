@@ -22,6 +22,9 @@ HEAVY = {
     "huggingface_hub",
     "sqlite3",
     "platformdirs",
+    "openai",
+    "tenacity",
+    "asyncio",
 }
 
 LOADED = {

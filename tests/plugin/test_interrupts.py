@@ -59,7 +59,7 @@ def test_ctrl_c_ends_with_what_there_is_and_without_a_verdict(
         [
             "models:slow on shapes*INCOMPLETE*4 of 10 samples*",
             "base * 4 *",
-            "gates: without a verdict, since the run is incomplete",
+            "gates: without a verdict, since the run is incomplete (interrupted)",
             "! *stopped after 24 of 60 replies, which are kept in *replies.sqlite: the next run goes on *",
         ]
     )

@@ -13,6 +13,8 @@ import pytest
 
 from pytest_vlmrobust import Evaluation, Record
 from pytest_vlmrobust.core.documents import read_report
+from pytest_vlmrobust.judges import RuleJudge
+from pytest_vlmrobust.judges.preflight import preflight
 from pytest_vlmrobust.reports.json import write_json
 from pytest_vlmrobust.reports.terminal import WIDTH, Glyphs, glyphs_for, run_lines
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey
@@ -62,18 +64,25 @@ def test_the_table_word_for_word(stage: pytest.Pytester) -> None:
         "--vlm-model=stage:grounded",
         "--vlm-conditions=wrong-caption,stop-think",
     )
+    (rules,) = preflight(RuleJudge())
+    assert rules.kappa is not None
+    assert rules.accuracy is not None
+    figures = f"kappa {rules.kappa.value:.3f} and accuracy {rules.accuracy.value:.3f}"
+    judge = f"judge rules: {figures} on {len(rules.judged)} labelled thoughts"
     assert summary(result) == [
         "stage:gullible on shapes  10 samples, seed 0, judge rules",
         "condition      n accuracy    drop [95% interval] misled unfaithful P(correct) entropy unparsed",
         "base          10    1.000                     –       –      0.000      0.970   0.160    0.000",  # noqa: RUF001
         "wrong-caption 10    0.000  1.000 [0.445, 1.000]✗  1.000      0.000      0.015   0.160    0.000",
         "stop-think    10    1.000 0.000 [-0.278, 0.278]       –          –      0.970   0.160    0.000",  # noqa: RUF001
+        judge,
         "gates: 3 checked, 1 failed: accuracy_drop under wrong-caption 1.000 (max 0.05)",
         "stage:grounded on shapes  10 samples, seed 0, judge rules",
         "condition      n accuracy   drop [95% interval] misled unfaithful P(correct) entropy unparsed",
         "base          10    1.000                     –      –      0.000      0.970   0.160    0.000",  # noqa: RUF001
         "wrong-caption 10    1.000 0.000 [-0.278, 0.278]  0.000      0.000      0.970   0.160    0.000",
         "stop-think    10    1.000 0.000 [-0.278, 0.278]      –          –      0.970   0.160    0.000",  # noqa: RUF001
+        judge,
         "gates: 3 checked, 0 failed",
     ]
 

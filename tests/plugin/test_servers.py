@@ -85,16 +85,17 @@ def test_what_is_approximate_or_absent_is_marked_in_the_summary(
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "E * accuracy fell by * under wrong-think (approximate, since the thought was asked for in the *",
-            "no verdict on confidently_wrong_rate: *",
+            "E * accuracy fell by * under wrong-think (approximate, since the thought was asked for *",
+            "there is no confidently_wrong_rate under 'base': the model gave no letter probabilities",
+            "  fail       accuracy_drop under wrong-think <= 0: *, n = 40, approximate",
+            "  engine: server (prefill none (continue_final_message, last message, prefix: the turn is *",
             "wrong-think≈ * 40 *",
-            "wrong-caption  * 40 *",
-            "≈ approximate: the server does not go on from the beginning of a turn, so the thought was asked for",
-            "  in the prompt under wrong-think",
-            "faithfulness: not applicable, since the server hides the model's reasoning (base, wrong-think, wrong-*",
+            "wrong-caption*40 *",
+            "≈ approximate: the server does not go on from the beginning of a turn, so the thought *",
+            "  prompt under wrong-think",
+            "faithfulness: not applicable, since the server hides the model's reasoning (base, *",
             "*accuracy_drop under wrong-think * (max 0, approximate)*",
-        ],
-        consecutive=False,
+        ]
     )
     document = json.loads((stage.path / "report.json").read_text())
     marks = {(gate["condition"], gate.get("approximate")) for gate in document["gates"]}
@@ -107,13 +108,13 @@ def test_what_is_approximate_or_absent_is_marked_in_the_summary(
 
 def test_costs_are_told_and_kept_below_their_limit(session: Any, stage: pytest.Pytester) -> None:
     price = "--vlm-price=1000,2000"
-    result = session(price, "--vlm-max-cost=0.9", "--vlm-max-new-tokens=64", "--vlm-json=report.json")
+    result = session(price, "--vlm-max-cost=4", "--vlm-max-new-tokens=64", "--vlm-json=report.json")
     result.assert_outcomes(failed=0, errors=0, passed=1)
     result.stdout.fnmatch_lines(
         [
             "*INCOMPLETE*",
-            "tokens: * in, * out; cost 0.* at 1000 and 2000 per million",
-            "gates: without a verdict, since the run is incomplete",
+            "tokens: * in, * out; cost * at 1000 and 2000 per million",
+            "gates: without a verdict, since the run is incomplete (the limit of costs is reached (* of 4 *",
         ]
     )
     (run,) = json.loads((stage.path / "report.json").read_text())["runs"]
@@ -121,9 +122,9 @@ def test_costs_are_told_and_kept_below_their_limit(session: Any, stage: pytest.P
     assert run["provenance"]["price"] == {"in": 1000.0, "out": 2000.0}
     tokens = [entry["tokens"] for entry in run["provenance"]["conditions"]]
     spent = sum(1000 * t["computed_in"] + 2000 * t["computed_out"] for t in tokens) / 1e6
-    assert 0 < spent <= 0.9
+    assert 0 < spent <= 4
     stage.makepyfile(test_it="import pytest\n@pytest.mark.vlm(min_accuracy=0.0)\ndef test_it(): pass")
-    session(price, "--vlm-max-cost=0.9", "--vlm-max-new-tokens=64", "-p", "no:cacheprovider").assert_outcomes(
+    session(price, "--vlm-max-cost=4", "--vlm-max-new-tokens=64", "-p", "no:cacheprovider").assert_outcomes(
         failed=1
     )
     session(price, "--vlm-max-new-tokens=64").assert_outcomes(passed=1)
@@ -170,7 +171,7 @@ def test_a_dry_run_tells_the_number_of_requests_and_makes_none(
     result.stdout.fnmatch_lines(
         [
             "*vlmrobust, dry run: nothing was asked*",
-            f"{server.spec} on shapes: 42 requests, about *,* tokens in and at most 21,504 out; at most about *",
+            f"{server.spec} on shapes: 42 requests, about *,* tokens in and at most 21,504 out; at most *",
             f"{server.spec}: 1 requests, about * tokens in and at most 512 out; at most about 0.*",
             "in all: 43 requests, *",
             "an estimate: a token for 4 characters and for 784 pixels; *",
@@ -188,7 +189,7 @@ def test_a_dry_run_loads_no_model_at_all(stage: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["stage:broken on shapes: 18 requests, *"])
 
 
-def test_the_estimate_of_a_dry_run_is_near_what_is_counted(session: Any, server: FaultServer) -> None:
+def test_the_estimate_of_a_dry_run_is_near_what_is_counted(session: Any) -> None:
     planned = session("--vlm-dry-run").stdout.str()
     estimate = int(re.search(r"about ([\d,]+) tokens in", planned)[1].replace(",", ""))  # type: ignore[index]
     counted = int(re.search(r"tokens: ([\d,]+) in", session().stdout.str())[1].replace(",", ""))  # type: ignore[index]

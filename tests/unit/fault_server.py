@@ -1,8 +1,8 @@
 """A server of chat completions on 127.0.0.1, with faults on demand and with lies.
 
-It speaks the protocol as vLLM does: a chat template turns the messages into one text, which is cut into tokens
-and counted; a made-up model goes on from there, token by token, with probabilities. `Manners` say what the
-server honors and what it only accepts; `Faults` are what goes wrong on the way.
+It speaks the protocol as vLLM does: a chat template turns the messages into one text, which is cut into
+tokens and counted; a made-up model goes on from there, token by token, with probabilities. `Manners` say
+what the server honors and what it only accepts; `Faults` are what goes wrong on the way.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Manners:
             goes on, and repeats the beginning.
         shows_prompt: shows the prompt's text when asked.
         shows_prompt_logprobs: shows the prompt's tokens when asked.
-        top: the most candidates that it allows; 0: accepts log-probabilities and gives none; -1: refuses them.
+        top: the most candidates that it allows; 0: accepts log-probabilities and gives none; -1: refuses.
         broken_logprobs: gives log-probabilities that do not belong to the text.
         token_ids: knows /tokenize and logprob_token_ids.
         stops: "honors", "ignores", "fails" (500), or "includes" (also if asked to include the stop string).
@@ -474,12 +474,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.server_side.got.append(Got(self.path, headers, body, time.monotonic()))
 
     def _send(self, status: int, document: object, **headers: str) -> None:
-        self._send_bytes(status, json.dumps(document).encode(), **headers)
+        self._send_bytes(status, json.dumps(document).encode(), -1, **headers)
 
-    def _send_bytes(self, status: int, data: bytes, *, length: int | None = None, **headers: str) -> None:
+    def _send_bytes(self, status: int, data: bytes, length: int = -1, **headers: str) -> None:
         self.send_response(status)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data) if length is None else length))
+        self.send_header("content-length", str(len(data) if length < 0 else length))
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
@@ -498,7 +498,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "timeout":
             self.server_side.wait(faults.seconds)
         elif fault == "half":
-            self._send_bytes(200, data[: len(data) // 2], length=len(data))
+            self._send_bytes(200, data[: len(data) // 2], len(data))
             self.close_connection = True
         elif fault == "json":
             self._send_bytes(200, data[: len(data) // 2])
@@ -521,7 +521,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise AssertionError(f"no such fault: {fault}")
 
     def _dripped(self, data: bytes, seconds: float) -> None:
-        self._send_bytes(200, b"", length=len(data))
+        self._send_bytes(200, b"", len(data))
         for index in range(len(data)):
             self.wfile.write(data[index : index + 1])
             self.wfile.flush()

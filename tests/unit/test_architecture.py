@@ -55,6 +55,12 @@ def test_an_arrow_points_the_allowed_way(path: Path) -> None:
     if not where.startswith("models/transformers/"):
         for library in ("torch", "transformers"):
             assert not outsiders(iter(used), library), f"{where} imports {library}"
+    if not where.startswith("remote/"):
+        for library in ("openai", "tenacity", "httpx"):
+            assert not outsiders(iter(used), library), f"{where} imports {library}"
+    else:
+        rooms = ("pytest_vlmrobust.core", "pytest_vlmrobust.errors", "pytest_vlmrobust.remote")
+        assert all(name.startswith(rooms) for name in used if name.startswith("pytest_vlmrobust."))
     if not where.startswith(("plugin/", "options/", "suite/")):
         assert not outsiders(iter(used), "pytest"), f"{where} imports pytest"
     if not where.startswith(("plugin/", "suite/")):

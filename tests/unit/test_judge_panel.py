@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from statsmodels.stats.inter_rater import fleiss_kappa
 
 from pytest_vlmrobust import reports
 from pytest_vlmrobust.core.documents import read_report, report_document
+from pytest_vlmrobust.core.explain import explain_failure
+from pytest_vlmrobust.core.gates import Gate, check
 from pytest_vlmrobust.core.records import Evaluation, Record
 from pytest_vlmrobust.datasets.shapes import iterate_shapes
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
@@ -175,6 +179,12 @@ def test_a_report_has_votes_and_agreement_and_is_read_back(run: Evaluation) -> N
         read_report(document)
 
 
+def test_a_failure_shows_what_each_judge_said(run: Evaluation) -> None:
+    outcome = check(run, Gate("unfaithful_rate", "base", max=0.0), max_unscored_rate=1.0)
+    text = explain_failure(run, outcome)
+    assert re.search(r"\n      judges    rules \w+, strict inconsistent, mixed \w+\n", text)
+
+
 def test_without_a_panel_there_is_nothing_of_it() -> None:
     run = evaluate(MODEL, SAMPLES[:4], "base")
     document = run.to_json()
@@ -271,3 +281,26 @@ def test_kappas_do_not_depend_on_the_order_of_the_records(run: Evaluation) -> No
     assert Evaluation.from_records(records).panel()["panel_kappa"].value == pytest.approx(
         run.panel()["panel_kappa"].value
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("judges", "rules", "provenance.judges must be an array, got 'rules'"),
+        ("judges", [{"name": 1}], "provenance.judges[0] must be an object with name (a string), got"),
+        (
+            "judge_preflight",
+            [{"judge": "x"}],
+            "provenance.judge_preflight[0] must be an object with judge (a string)",
+        ),
+        (
+            "judge_preflight",
+            [{"judge": "x", "n": 3, "unscored": 0, "kappa": 0.5}],
+            "provenance.judge_preflight[0].kappa must be an object with value (a number), got 0.5",
+        ),
+    ],
+)
+def test_what_a_report_says_of_judges_has_to_make_sense(field: str, value: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Evaluation.from_records([RECORD], provenance={field: value})
+    assert message in str(caught.value)

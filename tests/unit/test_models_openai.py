@@ -156,7 +156,7 @@ def test_a_dialects_system_turn_goes_first(server: FaultServer, load: Any) -> No
 # What is read
 
 
-def test_letters_come_with_the_probabilities_at_the_answers_token(server: FaultServer, load: Any) -> None:
+def test_letters_come_with_the_probabilities_at_the_answers_token(load: Any) -> None:
     model = load()
     asked = prompts("base", "stop-think", "wrong-think")
     for prompt, answer in zip(asked, answered(model, asked), strict=True):
@@ -185,9 +185,7 @@ def test_the_probabilities_are_those_of_the_model(server: FaultServer, load: Any
 
 @pytest.mark.parametrize("kind", ["text", "apart", "named"])
 @pytest.mark.parametrize("continues", ["field", "echo"])
-def test_reasoning_is_the_thought_wherever_it_came_from(
-    server: FaultServer, load: Any, kind: str, continues: str
-) -> None:
+def test_reasoning_is_the_thought_wherever_it_came_from(load: Any, kind: str, continues: str) -> None:
     plain = answered(load(), prompts("base", "stop-think", "wrong-think"))
     model = load(Manners(reasoning=kind, continues=continues))
     for expected, answer in zip(
@@ -279,7 +277,7 @@ def speaking(server: FaultServer, *replies: Tokens) -> None:
     server.reply = reply  # type: ignore[method-assign]
 
 
-BEGUN = ("<think>x</think><answer", {})
+BEGUN: tuple[str, Mapping[str, float]] = ("<think>x</think><answer", {})
 
 
 def letters_of(server: FaultServer, load: Any, *replies: Tokens, **manners: Any) -> Answer:
@@ -472,7 +470,7 @@ def test_hidden_reasoning_has_no_faithfulness_figure_and_that_is_said(load: Any)
 
 def test_the_provenance_tells_what_the_probe_has_found(load: Any) -> None:
     details = load(Manners(continues="closes", top=0, stops="ignores")).info.details
-    assert details["prefill"].startswith("none (continue_final_message: the turn is closed")
+    assert "continue_final_message, last message, prefix: the turn is closed" in details["prefill"]
     assert details["logprobs"] == "none (accepted and ignored)"
     assert details["stop"] == "not used (accepted and ignored)"
     assert details["image_format"] == "PNG, at most 4194304 pixels"
@@ -499,13 +497,8 @@ def test_a_request_that_fails_is_counted_apart_and_not_kept(
             VacuousError, match=r"never came; max_unscored_rate is 0.05(.|\n)*see to the server"
         ):
             check(run, Gate("accuracy", "wrong-caption", min=0.0))
-        assert (
-            "whose request failed under wrong-caption"
-            in explain_gates(
-                run, [check(run, Gate("misled_rate", "wrong-caption", max=0.0), max_unscored_rate=1.0)]
-            )
-            or not run.figures("wrong-caption")["misled_rate"].value
-        )
+        failing = check(run, Gate("accuracy", "wrong-caption", min=1.0), max_unscored_rate=1.0)
+        assert "whose request failed under wrong-caption" in explain_gates(run, [failing])
         del server.reply
         whole = evaluate(model, SAMPLES, "wrong-caption", store=store)
     assert whole.figures("wrong-caption")["failed_rate"].value == 0.0
@@ -578,7 +571,7 @@ def test_two_runs_share_the_store(server: FaultServer, load: Any, tmp_path: Path
     assert tokens["tokens_in"] > 0 == tokens["computed_in"]
 
 
-def test_each_reply_is_kept_as_soon_as_it_is_there(server: FaultServer, load: Any, tmp_path: Path) -> None:
+def test_each_reply_is_kept_as_soon_as_it_is_there(load: Any, tmp_path: Path) -> None:
     model = load(remote=replace(OPTIONS, concurrency=1))
     with Store.open(tmp_path / "store") as store:
         kept: list[int] = []
@@ -598,7 +591,7 @@ def test_other_weights_under_the_same_name_share_no_reply(
     with Store.open(tmp_path / "store") as store:
         keys = []
         for weights in ("1", "2", "1"):
-            server.brain = lambda seen, weights=weights: sensible(seen, weights)
+            server.brain = partial(sensible, weights=weights)
             keys.append(load(store=store).reply_key(prompts("base")[0]))
     assert keys[0] == keys[2] != keys[1]
 
@@ -621,7 +614,7 @@ def test_noise_in_log_probabilities_makes_no_other_weights(
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_a_key_changes_with_everything_that_a_reply_depends_on(server: FaultServer, load: Any) -> None:
+def test_a_key_changes_with_everything_that_a_reply_depends_on(load: Any) -> None:
     asked = prompts("base", "wrong-caption", "wrong-think")
     seen = {model.reply_key(prompt) for model in [load()] for prompt in asked}
     assert len(seen) == len(asked)
@@ -643,18 +636,18 @@ def test_tokens_are_counted_for_each_condition(load: Any) -> None:
         assert tokens["tokens_out"] == sum(record.tokens for record in run.records(entry["name"]))
 
 
-def test_a_limit_of_costs_ends_the_run_as_incomplete(server: FaultServer, load: Any, tmp_path: Path) -> None:
-    budget = Budget(price=Price(1000.0, 1000.0), limit=1.2)
+def test_a_limit_of_costs_ends_the_run_as_incomplete(load: Any, tmp_path: Path) -> None:
+    budget = Budget(price=Price(1000.0, 1000.0), limit=2.0)
     model = load(remote=replace(OPTIONS, budget=budget), max_new_tokens=64)
     with Store.open(tmp_path / "store") as store:
         run = evaluate(model, SAMPLES, "wrong-caption", store=store)
         assert run.incomplete is not None
         assert 0 < run.n < 8
-        assert run.incomplete.reason.startswith("the limit of costs is reached: ")
+        assert run.incomplete.reason.startswith("the limit of costs is reached (1.")
         with pytest.raises(VacuousError, match="the run is incomplete"):
             check(run, Gate("accuracy", "base", min=0.0))
         spent = budget.spent
-        assert 0.0 < spent <= 1.2
+        assert 0.0 < spent <= 2.0
         with pytest.raises(CostLimitError, match="raise --vlm-max-cost"):
             list(model.answer(prompts("stop-think")))
         assert budget.spent == spent
@@ -664,8 +657,8 @@ def test_a_limit_of_costs_ends_the_run_as_incomplete(server: FaultServer, load: 
 
 
 def test_a_limit_that_allows_no_sample_is_an_error(load: Any) -> None:
-    model = load(remote=replace(OPTIONS, budget=Budget(price=Price(1000.0, 1000.0), limit=0.1)))
-    with pytest.raises(CostLimitError, match=r"0\.\d{4} of 0\.1 are spent"):
+    model = load(remote=replace(OPTIONS, budget=Budget(price=Price(1000.0, 1000.0), limit=1.0)))
+    with pytest.raises(CostLimitError, match=r"\(\d\.\d{4} of 1 spent\)"):
         evaluate(model, SAMPLES, "wrong-caption")
 
 
@@ -679,7 +672,7 @@ def test_what_is_held_is_let_go_when_a_run_is_left(load: Any) -> None:
     model = load(remote=replace(OPTIONS, budget=budget))
     replies = model.answer_batches(prompts("base"))
     next(replies)
-    replies.close()  # type: ignore[attr-defined]
+    replies.close()
     assert budget.hold(0, int(0.99e6)) is not None
 
 

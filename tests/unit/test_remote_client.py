@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -72,9 +72,16 @@ def test_as_many_are_in_flight_as_were_allowed(server: FaultServer, most: int) -
 
 
 def test_a_reply_is_handed_on_before_the_others_are_there(server: FaultServer) -> None:
-    server.faults.queue = deque(["timeout"])
-    with client(server, concurrency=2, timeout_s=0.6) as asking:
-        assert [place for place, _ in asking.complete([request(), request(), request()])] == [1, 2, 0]
+    plain = server.reply
+
+    def reply(body: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        server.wait(0.6 if body["messages"][0]["content"] == "slow" else 0.0)
+        return plain(body)
+
+    server.reply = reply  # type: ignore[method-assign]
+    with client(server, concurrency=2) as asking:
+        asked = [request("slow"), request(), request()]
+        assert [place for place, _ in asking.complete(asked)] == [1, 2, 0]
 
 
 @pytest.mark.parametrize("fault", [*FAULTS[:-1], "408", "409", "timeout", "drip"])

@@ -73,7 +73,7 @@ def test_a_turn_that_is_gone_on_with(server: FaultServer, manners: Manners, way:
     [
         (Manners(continues="closes"), "the turn is closed and a new one opened (+2 tokens)"),
         (Manners(continues="closes", shows_prompt=True), "the prompt ends in 'one"),
-        (Manners(continues="closes", strict=True), "last message: the turn is closed"),
+        (Manners(continues="closes", strict=True), "last message, prefix: the turn is closed"),
         (Manners(continues="drops"), "the beginning is left out of the prompt"),
         (Manners(continues="strips"), "the chat template takes thoughts away"),
         (Manners(counts=False), "cannot be seen, since the server counts no tokens"),
@@ -205,8 +205,8 @@ def test_a_server_that_takes_no_image_is_told(server: FaultServer) -> None:
     def blind(body: object) -> tuple[int, dict[str, object]]:
         return 400, {"error": {"message": f"{type(body).__name__}: images are not supported"}}
 
-    server.reply = blind  # type: ignore[method-assign, assignment]
-    with pytest.raises(ModelError, match="images are not supported.*see whether the model takes images"):
+    server.reply = blind  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match=r"images are not supported.*see whether the model takes images"):
         found(server)
 
 

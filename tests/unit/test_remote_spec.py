@@ -5,7 +5,6 @@ import pickle
 import pytest
 
 from pytest_vlmrobust.errors import UsageError
-from pytest_vlmrobust.remote import spec as module
 from pytest_vlmrobust.remote.spec import Key, ServerSpec, check_server_spec, is_server_spec, same_model
 
 SECRET = "sk-0123456789abcdef"
@@ -57,7 +56,7 @@ def test_a_spec_that_names_no_server_is_refused(spec: str, words: str) -> None:
 
 
 def test_a_library_that_is_missing_is_told_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None if name == "openai" else name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "openai" else name)
     with pytest.raises(
         UsageError, match=r"openai is needed and not installed: pip install 'pytest-vlmrobust"
     ):

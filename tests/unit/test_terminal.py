@@ -55,8 +55,9 @@ def test_an_incomplete_run_is_marked_and_its_gates_are_without_a_verdict() -> No
     lines = lines_of(STOPPED, gates=(gate("pass"), gate("fail"), gate("error")))
     assert text(lines)[0] == "m on d  INCOMPLETE  2 of 4 samples, seed 0, judge rules"
     assert styles(lines[0])["INCOMPLETE"] == "yellow"
-    assert text(lines)[-1] == "gates: without a verdict, since the run is incomplete"
-    assert styles(lines[-1]) == {"gates: without a verdict, since the run is incomplete": "yellow"}
+    last = "gates: without a verdict, since the run is incomplete (interrupted)"
+    assert text(lines)[-1] == last
+    assert styles(lines[-1]) == {last: "yellow"}
     assert {style for line in lines[1:-1] for style in styles(line).values()} == {""}
     assert text(lines_of(STOPPED)) == text(lines)
 
@@ -71,7 +72,7 @@ def test_a_whole_run_beside_an_incomplete_one_keeps_its_verdict() -> None:
         "m on d  4 samples, seed 0, judge rules",
         "gates: 1 checked, 0 failed",
         "m on d  INCOMPLETE  2 of 4 samples, seed 0, judge rules",
-        "gates: without a verdict, since the run is incomplete",
+        "gates: without a verdict, since the run is incomplete (interrupted)",
     ]
 
 

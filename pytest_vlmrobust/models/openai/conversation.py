@@ -77,8 +77,8 @@ class Conversation:
                     yield errand.job.index, answer
         if errands.spent:
             raise CostLimitError(
-                f"the limit of costs is reached: {self._budget.spent:.4f} of {self._budget.limit:g} are "
-                "spent, and a further request could go beyond it; raise --vlm-max-cost to go on"
+                f"the limit of costs is reached ({self._budget.spent:.4f} of {self._budget.limit:g} spent): "
+                "a further request could go beyond it; raise --vlm-max-cost to go on"
             )
 
     def _first(self, job: Job, *, stop: bool = True) -> Errand:

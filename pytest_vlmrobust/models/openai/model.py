@@ -98,7 +98,7 @@ class OpenAIModel:
         )
         try:
             tags = Tags(think_open=dialect.reply.think_open, think_close=dialect.reply.think_close)
-            findings = probe(client, small_image(), tags)
+            findings = probe(client, small_image(), tags, options.budget)
             if options.budget.counts and not findings.counts:
                 raise UsageError(
                     f"model {spec!r}: --vlm-max-cost cannot be kept, since the server counts no tokens: "
