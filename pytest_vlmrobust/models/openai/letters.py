@@ -20,6 +20,9 @@ from pytest_vlmrobust.remote import wire
 UNSEEN = 0.01
 """The largest share of the letters' probability that may lie with letters that were not named."""
 
+_WORTH_A_LOOK = 0.001
+"""The share of it from which on a second look is worth a request, where it can be had."""
+
 _LIKELY = 0.01
 """Probability from which on a token that can stand before a letter shows that letters are written so too."""
 
@@ -49,10 +52,12 @@ class SecondLook:
     Attributes:
         looks: the steps.
         finish: turns them, in order, into the distribution.
+        otherwise: what there is without them, if that is good enough, or None.
     """
 
     looks: tuple[Look, ...]
     finish: Callable[[Sequence[wire.Step]], Distribution | None]
+    otherwise: Distribution | None = None
 
 
 def read_steps(
@@ -110,13 +115,17 @@ class _Reading:
         found, texts = self._read()
         if isinstance(found, Rescore):
             return self._rescored(found, texts)
-        if found is None or self._unseen(found) <= UNSEEN:
-            return found
+        unseen = 0.0 if found is None else self._unseen(found)
         form = rule_form(self._tokens[-1])
-        if form is None:
-            return None
+        if found is None or form is None or unseen <= _WORTH_A_LOOK:
+            return found
+        enough = found if unseen <= UNSEEN else None
         family = tuple(f"{form.before}{letter}{form.after}" for letter in self._letters)
-        return SecondLook(looks=(Look(reply=self._before, tokens=family),), finish=self._looked)
+        return SecondLook(
+            looks=(Look(reply=self._before, tokens=family),),
+            finish=lambda steps: self._looked(steps) or enough,
+            otherwise=enough,
+        )
 
     def _read(self) -> tuple[Distribution | Rescore | None, dict[str, int]]:
         texts = self._vocabulary()
