@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     )
     from pytest_vlmrobust.evaluation import ask, evaluate
     from pytest_vlmrobust.judges import Judge, judge_consistency
-    from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
+    from pytest_vlmrobust.keys import content_key
+    from pytest_vlmrobust.models.base import Answer, Model, ModelInfo, Storable
     from pytest_vlmrobust.models.registry import load_model
     from pytest_vlmrobust.models.scripted import ScriptedModel
     from pytest_vlmrobust.store import Store
@@ -60,6 +61,7 @@ __all__ = [
     "ReplyFormat",
     "Sample",
     "ScriptedModel",
+    "Storable",
     "Store",
     "StoreError",
     "UsageError",
@@ -73,6 +75,7 @@ __all__ = [
     "assert_misled_rate",
     "assert_unfaithful_rate",
     "condition",
+    "content_key",
     "dataset",
     "evaluate",
     "judge_consistency",
@@ -110,7 +113,8 @@ _HOMES = {
     ),
     "evaluation": ("ask", "evaluate"),
     "judges": ("Judge", "judge_consistency"),
-    "models.base": ("Answer", "Model", "ModelInfo"),
+    "keys": ("content_key",),
+    "models.base": ("Answer", "Model", "ModelInfo", "Storable"),
     "models.registry": ("load_model",),
     "models.scripted": ("ScriptedModel",),
     "store": ("Store",),

@@ -72,7 +72,7 @@ def test_every_prompt_gets_a_whole_reply_with_probabilities(any_model: Opened) -
 
 
 def test_letter_probabilities_agree_with_separate_passes(any_model: Opened) -> None:
-    for prompt, answer in zip(PROMPTS[5:8], any_model.answers[5:8], strict=True):
+    for prompt, answer in zip(PROMPTS[5:7], any_model.answers[5:7], strict=True):
         expected = naive_probabilities(any_model, prompt, answer)
         assert answer.letter_probs == pytest.approx([mass / sum(expected) for mass in expected], abs=1e-4)
         assert answer.letter_mass == pytest.approx(sum(expected), abs=1e-4)
@@ -224,8 +224,8 @@ def test_a_reply_that_ends_by_itself_is_whole(llava: Opened) -> None:
 
 
 def test_the_token_limit_truncates(llava: Opened) -> None:
-    answers = ask(llava.again(max_new_tokens=5))
-    assert {(answer.truncated, answer.tokens, answer.letter_probs) for answer in answers} == {(True, 5, None)}
+    answers = ask(llava.again(max_new_tokens=2))
+    assert {(answer.truncated, answer.tokens, answer.letter_probs) for answer in answers} == {(True, 2, None)}
 
 
 def test_the_prefill_is_the_end_of_what_the_model_reads(llava: Opened) -> None:

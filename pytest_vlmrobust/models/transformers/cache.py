@@ -201,11 +201,12 @@ def _gathered_tokens(
 ) -> torch.Tensor:
     parts = [each.tokens(layer, which) for each in chosen]
     _, heads, _, size = parts[0].shape
-    # Zeros, since what padding holds is multiplied by a weight of zero, and not left out.
-    whole = parts[0].new_zeros(sum(map(len, parts)), heads, width + room, size)
+    whole = parts[0].new_empty(sum(map(len, parts)), heads, width + room, size)
     start = 0
     for part in parts:
-        whole[start : start + len(part), :, width - part.shape[2] : width] = part
+        rows, padding = whole[start : start + len(part)], width - part.shape[2]
+        rows[:, :, :padding] = 0  # padding is multiplied by a weight of zero, not left out: it must be finite
+        rows[:, :, padding:width] = part
         start += len(part)
     return whole
 
