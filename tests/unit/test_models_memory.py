@@ -45,7 +45,7 @@ def test_the_bytes_of_a_token_are_those_of_its_keys_and_values(config: Any, size
 
 def test_the_estimate_is_what_the_cache_of_a_model_takes(models: Models) -> None:
     subject = models["llava"]
-    rows, _ = candidates(subject).shared_prefix.prefill([subject.model._chat.render(PROMPTS[0])])
+    rows, _ = candidates(subject).shared_prefix.reader.prompts([subject.model._chat.render(PROMPTS[0])])
     config = subject.loaded.model.config.get_text_config()
     layers = rows.cache.layers[: config.num_hidden_layers]
     taken = sum(each.nbytes for layer in layers if isinstance(layer, GrowingLayer) for each in layer.columns)

@@ -146,9 +146,9 @@ def test_what_conditions_share_is_read_once(models: Models) -> None:
     subject = models["llava"]
     rows = [subject.model._chat.render(prompt) for prompt in PROMPTS]
     path = candidates(subject).shared_prefix
-    read, order = path.prefill(rows)
+    read, order = path.reader.prompts(rows)
     with watched_passes(subject) as passes:
-        read, order = path.prefill(rows)
+        read, order = path.reader.prompts(rows)
     whole = sum(read.lengths.tolist())
     assert sorted(order) == list(range(12))
     assert [len(each["pixel_values"]) for each in passes if "pixel_values" in each] == [3]

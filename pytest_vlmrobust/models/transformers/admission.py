@@ -107,10 +107,10 @@ class Trial:
     def objection_to(self, path: SharedPrefixPath) -> str:
         """Say what is wrong with sharing prefixes, or ""; rows leave on the way, as they do in a run."""
         try:
-            rows, order = path.prefill(self._rows)
+            rows, order = path.reader.prompts(self._rows)
             differing = _difference(rows.logits, self._scores[0][order])
             for step in range(1, _STEPS):
-                rows = path.forward(rows, [self._tokens[row][step - 1] for row in order])
+                rows = path.reader.tokens(rows, [self._tokens[row][step - 1] for row in order])
                 differing = max(differing, _difference(rows.logits, self._scores[step][order]))
                 keep = range(1, len(order))
                 rows, order = gathered([(rows, keep)]), [order[place] for place in keep]

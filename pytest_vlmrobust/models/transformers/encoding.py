@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from pytest_vlmrobust.models.batches import expand_like
 from pytest_vlmrobust.models.chat import Row
 from pytest_vlmrobust.models.transformers.context import Context
 from pytest_vlmrobust.models.transformers.loading import Loaded
+from pytest_vlmrobust.models.transformers.parted import Parted
 from pytest_vlmrobust.models.transformers.tokens import (
     appends_tokens,
     left_padded,
@@ -31,24 +31,6 @@ from pytest_vlmrobust.models.transformers.units import (
 
 Inputs = dict[str, Any]
 """Keyword arguments of ``generate``: tensors of shape (rows, tokens), and what the images became."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parted:
-    """Rows whose images are given once.
-
-    Attributes:
-        ids: the tokens of each row.
-        units: rows that show the same images; they are alike up to the last image's end.
-        columns: what a model takes for each token beside the token itself: name to one list for each unit,
-            that of its first row.
-        vision: what a model takes for the images, of one unit after the other, on its device.
-    """
-
-    ids: Sequence[Sequence[int]]
-    units: Sequence[Sequence[int]]
-    columns: Mapping[str, Sequence[Sequence[int]]]
-    vision: Inputs
 
 
 class InputEncoder:
