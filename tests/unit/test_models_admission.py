@@ -126,7 +126,7 @@ def test_images_shared_wrongly_are_not_shared(
 
     monkeypatch.setattr(InputEncoder, "_image_features", swapped)
     paths = candidates(subject)
-    monkeypatch.setattr(paths.shared_prefix, "prefill", lambda _: fail("no such luck"))
+    monkeypatch.setattr(paths.shared_prefix.reader, "prompts", lambda _: fail("no such luck"))
     assert chosen(subject, paths) == ("batched", "shared-prefix fails here: RuntimeError: no such luck")
 
 

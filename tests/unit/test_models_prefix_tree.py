@@ -124,13 +124,20 @@ def test_the_common_length_is_that_of_the_common_prefix(rows: list[list[int]]) -
     assert common_length(rows) == len(list(same))
 
 
-@given(st.lists(st.integers(1, 200), max_size=12))
-def test_segments_of_like_length_go_together(lengths: list[int]) -> None:
-    batches = alike_in_length(lengths)
+@given(st.lists(st.integers(1, 200), max_size=12), st.integers(1, 1000))
+def test_segments_of_like_length_go_together(lengths: list[int], most_tokens: int) -> None:
+    batches = alike_in_length(lengths, most_tokens)
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     descending = [lengths[index] for batch in batches for index in batch]
     assert descending == sorted(lengths, reverse=True)
     for batch in batches:
-        whole = sum(lengths[index] for index in batch)
         padded = len(batch) * lengths[batch[0]]
-        assert padded <= max(1.25 * whole, whole + LEAST_SAVING)
+        assert len(batch) == 1 or padded <= bound([lengths[index] for index in batch], most_tokens)
+    for batch, after in itertools.pairwise(batches):
+        more = [lengths[index] for index in (*batch, after[0])]
+        assert len(more) * more[0] > bound(more, most_tokens), "the next one would have fitted in"
+
+
+def bound(lengths: list[int], most_tokens: int) -> float:
+    whole = sum(lengths)
+    return min(most_tokens, max(1.25 * whole, whole + LEAST_SAVING))

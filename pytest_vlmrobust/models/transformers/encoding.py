@@ -58,6 +58,7 @@ class InputEncoder:
         self._expands = True
         self._expansion_checked = False
 
+    @torch.inference_mode()
     def encode(self, rows: Sequence[Row]) -> Inputs:
         """Encode rows as one left-padded batch on the model's device.
 
@@ -73,6 +74,7 @@ class InputEncoder:
         self.context.check(rows, inputs["attention_mask"].sum(dim=1).tolist())
         return inputs
 
+    @torch.inference_mode()
     def encode_parted(self, rows: Sequence[Row]) -> Parted:
         """Encode rows with each sample's images once, and every row's tokens by themselves.
 
@@ -189,11 +191,11 @@ class InputEncoder:
                     return None
                 ids, shared = found
                 for name, values in leader.items():
-                    tail = values[shared:]
+                    text = values[-1]
                     if name == "input_ids":
                         columns[name][index] = ids
-                    elif len(set(tail)) == 1:
-                        columns[name][index] = values[:shared] + tail[:1] * (len(ids) - shared)
+                    elif {text, *values[shared:]} == {text}:
+                        columns[name][index] = values[:shared] + [text] * (len(ids) - shared)
                     else:
                         return None
         return columns

@@ -54,9 +54,9 @@ def passes(samples: Sequence[Parted], most_tokens: int) -> Iterator[Parted]:
 
 
 def _shapes(sample: Parted) -> dict[str, object]:
-    """What has to be equal for two samples' images to be laid one behind the other."""
+    """What has to be equal for two samples' images to be laid one behind the other; some never can be."""
     return {
-        name: (value.shape[1:], value.dtype) if isinstance(value, torch.Tensor) and value.dim() else id(value)
+        name: (value.shape[1:], value.dtype) if isinstance(value, torch.Tensor) and value.dim() else object()
         for name, value in sample.vision.items()
     }
 

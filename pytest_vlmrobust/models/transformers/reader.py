@@ -23,7 +23,7 @@ _Place = tuple[Rows, int]
 """A batch of rows, and a row in it."""
 
 
-class Reader:
+class PromptReader:
     """Runs a model over prompts, and over single tokens behind them."""
 
     def __init__(self, loaded: Loaded, encoder: InputEncoder) -> None:
@@ -32,7 +32,6 @@ class Reader:
         self._encoder = encoder
         self._pad = loaded.tokenizer.pad_token_id
         self._most_tokens = _MOST_TOKENS.get(loaded.model.device.type, _MOST_TOKENS["cpu"])
-        self._layers = loaded.model.config.get_text_config().num_hidden_layers
 
     @torch.inference_mode()
     def prompts(self, rows: Sequence[Row]) -> tuple[Rows, list[int]]:
@@ -54,7 +53,7 @@ class Reader:
         return gathered(parts), [ends[index][0] for index in order]
 
     @torch.inference_mode()
-    def tokens(self, rows: Rows, tokens: Sequence[int]) -> Rows:
+    def append(self, rows: Rows, tokens: Sequence[int]) -> Rows:
         """Append one token to each row and read it."""
         ids = torch.tensor(tokens, device=rows.mask.device)[:, None]
         mask = torch.cat([rows.mask, rows.mask.new_ones(len(rows), 1)], dim=1)
@@ -79,7 +78,7 @@ class Reader:
             for name, every in given.columns.items()
         }
         extra = {name: torch.tensor(value, device=ids.device) for name, value in columns.items()}
-        cache = empty_cache(self._layers)
+        cache = empty_cache(self._model.config.get_text_config().num_hidden_layers)
         # Some models lay positions out in an image's plane, and remember what text after it is offset by.
         base = self._model.base_model
         if hasattr(base, "rope_deltas"):

@@ -24,7 +24,7 @@ from pytest_vlmrobust.models.transformers.ending import ReplyEnd
 from pytest_vlmrobust.models.transformers.kept import Generated, KeptScores, Watch
 from pytest_vlmrobust.models.transformers.loading import Loaded
 from pytest_vlmrobust.models.transformers.paths import Ended
-from pytest_vlmrobust.models.transformers.reader import Reader
+from pytest_vlmrobust.models.transformers.reader import PromptReader
 
 _LEAVE_AT = 1 / 8
 """Share of a batch that has to have ended before its rows are taken out: taking out copies the others."""
@@ -63,6 +63,13 @@ class _Batch:
         return [place for place, reply in enumerate(self.replies) if reply.running]
 
 
+@dataclass
+class _Scorer:
+    """What rows that have ended can be run on from, as long as it is there."""
+
+    batch: _Batch | None
+
+
 class SharedPrefixPath:
     """Reads shared tokens once; `admission` says for which models that gives the same replies."""
 
@@ -70,7 +77,7 @@ class SharedPrefixPath:
 
     def __init__(self, loaded: Loaded, encoder: InputEncoder, end: ReplyEnd, watch: Watch) -> None:
         """Run a model whose layers keep the keys and values of every token."""
-        self.reader = Reader(loaded, encoder)
+        self.reader = PromptReader(loaded, encoder)
         self._room = encoder.context.room
         self._end = end
         self._watch = watch
@@ -82,13 +89,18 @@ class SharedPrefixPath:
         batch: _Batch | None = None
         while waiting or batch is not None:
             free = rows_at_once - (len(batch.running) if batch else 0)
-            if waiting and free >= _JOIN_AT * rows_at_once:
-                batch = self._joined(batch, _admitted(waiting, free), max_new_tokens)
+            fresh = _admitted(waiting, free, most=rows_at_once) if free >= _JOIN_AT * rows_at_once else []
+            if fresh:
+                batch = self._joined(batch, fresh, max_new_tokens)
             assert batch is not None
             done = self._choose(batch)
             if done:
-                yield self._ended(batch, done)
-            batch = self._advanced(batch)
+                scorer = _Scorer(batch)
+                yield self._ended(batch, done, scorer)
+                scorer.batch = None  # whoever still holds what was yielded does not hold the cache
+            # Bound anew before the model runs: what rows leave behind is freed first.
+            batch = self._without_ended(batch)
+            batch = batch and self._advanced(batch)
 
     def _joined(self, batch: _Batch | None, fresh: Sequence[tuple[int, Row]], max_new_tokens: int) -> _Batch:
         """Let rows in, and leave out those that have ended."""
@@ -126,16 +138,17 @@ class SharedPrefixPath:
                 done.append(place)
         return done
 
-    def _ended(self, batch: _Batch, done: Sequence[int]) -> Ended:
+    def _ended(self, batch: _Batch, done: Sequence[int], scorer: _Scorer) -> Ended:
         places = {batch.replies[place].index: place for place in done}
-
-        def score(wanted: Sequence[tuple[int, Sequence[int]]]) -> list[Step]:
-            return self._score(batch, [(places[index], tokens) for index, tokens in wanted])
-
         replies = [
             (index, Generated.of(reply.ids, reply.kept, ended=reply.ended, eos=self._end.eos))
             for index, reply in ((index, batch.replies[place]) for index, place in places.items())
         ]
+
+        def score(wanted: Sequence[tuple[int, Sequence[int]]]) -> list[Step]:
+            assert scorer.batch is not None, "asked for after the next rows were"
+            return self._score(scorer.batch, [(places[index], tokens) for index, tokens in wanted])
+
         return Ended(replies=replies, score=score)
 
     @torch.inference_mode()
@@ -148,29 +161,34 @@ class SharedPrefixPath:
             backs.append((cut_back(batch.rows, place, reply.prompt_tokens + len(tokens) - 1), [0]))
         if not backs:
             return []
-        read = self.reader.tokens(gathered(backs), [tokens[-1] for _, tokens in wanted])
+        read = self.reader.append(gathered(backs), [tokens[-1] for _, tokens in wanted])
         kept = self._watch.keep(read.logits)
         return [kept.step(place) for place in range(len(backs))]
 
-    def _advanced(self, batch: _Batch) -> _Batch | None:
-        """Read the tokens that were chosen; None when every reply is complete."""
+    def _without_ended(self, batch: _Batch) -> _Batch | None:
+        """Take rows that have ended out, if they are many enough; None when all have."""
         staying = batch.running
         if not staying:
             return None
-        if len(staying) <= (1 - _LEAVE_AT) * len(batch.replies):
-            batch = _Batch(
-                rows=gathered([(batch.rows, staying)]), replies=[batch.replies[place] for place in staying]
-            )
-        return replace(batch, rows=self.reader.tokens(batch.rows, [reply.ids[-1] for reply in batch.replies]))
+        if len(staying) > (1 - _LEAVE_AT) * len(batch.replies):
+            return batch
+        return _Batch(
+            rows=gathered([(batch.rows, staying)]), replies=[batch.replies[place] for place in staying]
+        )
+
+    def _advanced(self, batch: _Batch) -> _Batch:
+        """Read the tokens that were chosen."""
+        return replace(batch, rows=self.reader.append(batch.rows, [reply.ids[-1] for reply in batch.replies]))
 
 
-def _admitted(waiting: deque[tuple[int, Row]], free: int) -> list[tuple[int, Row]]:
-    """Take rows from the front that fit, samples as a whole; one sample at least, or as much as fits."""
+def _admitted(waiting: deque[tuple[int, Row]], free: int, *, most: int) -> list[tuple[int, Row]]:
+    """Take rows from the front that fit, samples as a whole; only one larger than any batch is cut."""
     taken: list[tuple[int, Row]] = []
-    while waiting and len(taken) < free:
+    while waiting:
         sample = waiting[0][1].prompt.sample_id
         size = next((n for n, (_, row) in enumerate(waiting) if row.prompt.sample_id != sample), len(waiting))
-        if taken and len(taken) + size > free:
+        room = free - len(taken)
+        if size > room and (size <= most or not room):
             break
-        taken += [waiting.popleft() for _ in range(min(size, free))]
+        taken += [waiting.popleft() for _ in range(min(size, room))]
     return taken
