@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from pytest_vlmrobust.models.chat import ChatRenderer, ProcessorTemplate
 from pytest_vlmrobust.models.dialects import PLAIN
 from pytest_vlmrobust.models.transformers.admission import Candidates, Trial, choose_path, probe_rows
-from pytest_vlmrobust.models.transformers.cache import is_plain
+from pytest_vlmrobust.models.transformers.cache import Rows, is_plain
 from pytest_vlmrobust.models.transformers.encoding import InputEncoder
 from tests.unit.opened_models import (
     MAKERS,
@@ -153,6 +154,43 @@ def rolled(_module: Any, _args: Any, output: Any) -> None:
 def spoiled(_module: Any, _args: Any, output: Any) -> None:
     if len(output.logits) > 1:
         output.logits[-1] = float("nan")
+
+
+def drifting(_module: Any, _args: Any, inputs: dict[str, Any], output: Any) -> None:
+    if len(output.logits) > 1 and inputs["input_ids"].shape[1] == 1:
+        noise = torch.Generator().manual_seed(1)
+        output.logits += torch.randn(output.logits.shape, generator=noise)
+
+
+def test_a_model_whose_batches_go_wrong_after_the_first_step_is_asked_one_prompt_at_a_time(
+    models: Models,
+) -> None:
+    subject = models["llava"]
+    with subject.loaded.model.register_forward_hook(drifting, with_kwargs=True):
+        model = subject.again()
+        assert model.info.details["path"] == "reference"
+        assert re.fullmatch("batching " + DIFFERS, model.info.details["path_reason"])
+        assert_alike(ask(model, PROMPTS[:4]), subject.answers[:4])
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_scores_that_are_no_numbers_in_a_later_step_are_an_objection(
+    models: Models, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    subject = models["llava"]
+    paths, steps = candidates(subject), []
+    append = paths.shared_prefix.reader.append
+
+    def broken(rows: Rows, tokens: Sequence[int]) -> Rows:
+        steps.append(tokens)
+        read = append(rows, tokens)
+        return replace(read, logits=read.logits * float("nan")) if len(steps) == step else read
+
+    monkeypatch.setattr(paths.shared_prefix.reader, "append", broken)
+    path, reason = chosen(subject, paths)
+    assert path == "shared-image"
+    assert re.fullmatch("shared-prefix differs from the plain path by nan here, .*", reason)
+    assert len(steps) == 2
 
 
 @pytest.mark.parametrize(

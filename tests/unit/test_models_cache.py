@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import Gemma3TextConfig, LlamaConfig, MistralConfig, PreTrainedConfig, Qwen3_5TextConfig
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from pytest_vlmrobust.models.transformers.cache import (
     GrowingLayer,
@@ -207,3 +207,11 @@ SMALL: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 2, "num_attentio
 )
 def test_only_layers_that_keep_every_token_are_plain(config: PreTrainedConfig, plain: bool) -> None:
     assert is_plain(config) is plain
+
+
+def test_a_kind_of_layer_that_the_library_has_no_cache_for_is_not_plain() -> None:
+    config = LlamaConfig(**SMALL)
+    config.layer_types = ["full_attention", "unheard_of"]
+    with pytest.raises(KeyError, match="unheard_of"):
+        DynamicCache(config=config)
+    assert is_plain(config) is False

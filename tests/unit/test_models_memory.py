@@ -68,6 +68,22 @@ def test_rows_fill_half_of_the_free_memory(monkeypatch: pytest.MonkeyPatch) -> N
     assert rows_that_fit(model_on("cpu"), 76 + 1100) == 5
 
 
+class Differing:
+    """A configuration whose layers differ, so that it refuses to name one number for all of them."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"{name} depends on the layer")
+
+
+@pytest.mark.parametrize(("device", "rows"), [("cpu", 16), ("cuda", 16), ("mps", 16)])
+def test_layers_that_differ_get_a_number_of_rows_that_most_machines_can_hold(device: str, rows: int) -> None:
+    model = model_on(device)
+    model.config = SimpleNamespace(get_text_config=Differing)
+    with pytest.raises(RuntimeError, match="depends on the layer"):
+        bytes_per_token(model.config.get_text_config(), 4)
+    assert rows_that_fit(model, 512) == rows
+
+
 def test_the_free_memory_of_a_device_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000 + device.index, 9999))
     assert free_bytes(torch.device("cuda:1")) == 1001
@@ -99,8 +115,17 @@ def test_the_free_memory_of_a_device_is_asked_for_by_name(monkeypatch: pytest.Mo
             {"sys/fs/cgroup/memory.max": "200", "sys/fs/cgroup/memory.current": "500"},
             0,
         ),
+        (
+            {
+                "proc/meminfo": "MemAvailable: 300 kB\n",
+                "sys/fs/cgroup/memory.max": "200000\n",
+                "sys/fs/cgroup/memory.current": "190000\n",
+                "sys/fs/cgroup/memory.stat": "anon 9\nactive_file 7\ninactive_file 60000\nslab 5\n",
+            },
+            70_000,
+        ),
     ],
-    ids=["nobody knows", "the machine", "a limit", "no limit", "beyond the limit"],
+    ids=["nobody knows", "the machine", "a limit", "no limit", "beyond the limit", "files that were read"],
 )
 def test_main_memory_is_that_of_the_machine_or_of_a_limit(
     tmp_path: Path, files: dict[str, str], free: int

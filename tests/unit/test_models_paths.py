@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import weakref
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.cache_utils import DynamicCache
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.datasets.images import BytesImage
@@ -20,6 +24,7 @@ from pytest_vlmrobust.errors import DataError, ModelError
 from pytest_vlmrobust.models.chat import Row
 from pytest_vlmrobust.models.transformers.cache import Rows
 from pytest_vlmrobust.models.transformers.paths import Path
+from pytest_vlmrobust.models.transformers.shared_prefix import _admitted
 from tests.unit.opened_models import (
     MAKERS,
     PROMPTS,
@@ -274,3 +279,85 @@ def test_an_image_that_is_too_large_is_a_data_error(
     huge = dataclasses.replace(PROMPTS[0], images=(BytesImage(data, name="huge.ppm"),))
     with pytest.raises(DataError, match=r"image huge\.ppm: .*at most 64000000"):
         ask(models["llava"].again(**options), [huge])
+
+
+def rows_of(subject: Opened, prompts: Sequence[Prompt]) -> list[Row]:
+    return [subject.model._chat.render(prompt) for prompt in prompts]
+
+
+def test_holding_on_to_what_has_ended_keeps_no_cache_alive(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = models["llava"]
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    begin = DynamicCache.__init__
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        alive.add(self)
+
+    monkeypatch.setattr(DynamicCache, "__init__", noted)
+    path, counts, held = candidates(subject).shared_prefix, [], []
+    for ended in path.run(rows_of(subject, PROMPTS), rows_at_once=8, max_new_tokens=TOKEN_LIMIT):
+        counts.append(len(alive))
+        held.append(ended)
+    assert len(held) > 3
+    assert counts == [1] * len(held), "one batch at a time"
+    assert len(alive) == 0
+
+
+def test_a_row_cannot_be_run_on_once_the_next_are_asked_for(models: Models) -> None:
+    subject = models["llava"]
+    running = candidates(subject).shared_prefix.run(
+        rows_of(subject, PROMPTS), rows_at_once=64, max_new_tokens=TOKEN_LIMIT
+    )
+    ended = next(running)
+    wanted = [(index, reply.ids[:2]) for index, reply in ended.replies]
+    assert len(ended.score(wanted)) == len(wanted)
+    next(running)
+    with pytest.raises(AssertionError, match="asked for after the next rows were"):
+        ended.score(wanted)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    most=st.integers(1, 6),
+    data=st.data(),
+)
+def test_only_a_sample_that_is_larger_than_any_batch_is_cut(
+    sizes: list[int], most: int, data: st.DataObject
+) -> None:
+    names = [name for name, size in enumerate(sizes) for _ in range(size)]
+    rows: list[Any] = [SimpleNamespace(prompt=SimpleNamespace(sample_id=name)) for name in names]
+    waiting = deque(enumerate(rows))
+    came: list[int] = []
+    while waiting:
+        free = data.draw(st.integers(0, most)) if data.draw(st.booleans()) else most
+        taken = [index for index, _ in _admitted(waiting, free, most=most)]
+        assert len(taken) <= free
+        assert taken or free < most, "an empty batch takes somebody in"
+        if taken and waiting and names[taken[-1]] == names[taken[-1] + 1]:
+            left = names[taken[-1] + 1 :].count(names[taken[-1]])
+            assert left + [names[index] for index in taken].count(names[taken[-1]]) > most
+        came += taken
+    assert came == list(range(len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "free", "most", "taken"),
+    [
+        ([2, 4], 4, 4, 2),
+        ([4], 3, 4, 0),
+        ([5], 3, 4, 3),
+        ([1, 5], 4, 4, 4),
+        ([4, 5], 4, 4, 4),
+        ([2, 2], 4, 4, 4),
+    ],
+)
+def test_who_is_let_in(sizes: list[int], free: int, most: int, taken: int) -> None:
+    rows: list[Any] = [
+        SimpleNamespace(prompt=SimpleNamespace(sample_id=name))
+        for name, size in enumerate(sizes)
+        for _ in range(size)
+    ]
+    assert len(_admitted(deque(enumerate(rows)), free, most=most)) == taken
