@@ -193,7 +193,7 @@ def main() -> None:
             )
             timing = time_bundled(plan)
         else:
-            timing = time_family(name, Plan(samples=8, plain_samples=2 if args.quick else 4, rounds=rounds))
+            timing = time_family(name, Plan(samples=8, plain_samples=1 if args.quick else 4, rounds=rounds))
         print_timing(name, timing)
         ratios[name] = round(timing.ratio, 2)
     print(json.dumps(ratios))

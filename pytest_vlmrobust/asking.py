@@ -94,8 +94,8 @@ def _key(model: Storable, prompt: Prompt) -> str:
         raise
     except Exception as error:
         raise ModelError(
-            f"model {model.info.spec!r} gave no key for the reply to {_where(prompt)} ({gist(error)}): reply_key "
-            "has to return what content_key(...) returns"
+            f"model {model.info.spec!r} gave no key for the reply to {_where(prompt)} ({gist(error)}): "
+            "reply_key has to return what content_key(...) returns"
         ) from error
     return key
 

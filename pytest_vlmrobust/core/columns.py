@@ -19,6 +19,9 @@ from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
 from pytest_vlmrobust.core.rows import REQUEST_FAILED, VERDICTS, Record
 from pytest_vlmrobust.core.samples import LETTERS
 
+Thought = str | tuple[int, int] | None
+"""A text; or start and end of it in another text; or none."""
+
 NONE = -1
 """Stands for "no letter" in a column of letters."""
 
@@ -59,7 +62,8 @@ class Columns:
         planted_texts: n texts.
         prefills: n texts.
         replies: n texts.
-        thoughts: n texts or None.
+        thoughts: for each record where in prefill and reply, put together, its thought stands; or a
+            text of its own; or None. A second copy of every thought would double a large run.
         reasons: n texts; why a reply is unparsed.
         votes: n tuples of verdicts, one of each judge of a panel; () where no panel judged.
     """
@@ -76,7 +80,7 @@ class Columns:
     planted_texts: Sequence[str]
     prefills: Sequence[str]
     replies: Sequence[str]
-    thoughts: Sequence[str | None]
+    thoughts: Sequence[Thought]
     reasons: Sequence[str]
     votes: Sequence[tuple[str, ...]]
 
@@ -175,7 +179,7 @@ class Columns:
             planted_text=self.planted_texts[row],
             prefill=self.prefills[row],
             reply=self.replies[row],
-            think=self.thoughts[row],
+            think=self._thought(row),
             letter=_letter(self.letter[row]),
             unparsed_reason=self.reasons[row],
             verdict=VERDICTS[self.verdict[row]],
@@ -185,6 +189,21 @@ class Columns:
             tokens=int(self.tokens[row]),
             votes=self.votes[row],
         )
+
+    def _thought(self, row: int) -> str | None:
+        thought = self.thoughts[row]
+        if not isinstance(thought, tuple):
+            return thought
+        start, end = thought
+        return (self.prefills[row] + self.replies[row])[start:end]
+
+
+def _where(record: Record) -> Thought:
+    """Find the thought in the reply that it was read from; one that is not there stays a text."""
+    if record.think is None:
+        return None
+    start = (record.prefill + record.reply).find(record.think)
+    return record.think if start < 0 else (start, start + len(record.think))
 
 
 def _names(columns: SampleColumns | Columns) -> list[str]:
@@ -215,8 +234,8 @@ class ColumnsBuilder:
         self._probs, self._mass = array("d"), array("d")
         self._choices: list[tuple[str, ...]] = []
         self._texts: tuple[list[str], ...] = ([], [], [], [])
-        self._thoughts: list[str | None] = []
         self._votes: list[tuple[str, ...]] = []
+        self._thoughts: list[Thought] = []
 
     def append(self, row: int, record: Record, choices: tuple[str, ...]) -> None:
         """Take a record in; ``choices`` equals the record's, and is kept instead of it."""
@@ -237,8 +256,8 @@ class ColumnsBuilder:
             strict=True,
         ):
             texts.append(text)
-        self._thoughts.append(record.think)
         self._votes.append(record.votes)
+        self._thoughts.append(_where(record))
 
     def pack(self, rows: NDArray[np.intp]) -> Columns:
         """Put the records of some rows together, in the order of ``rows``; each of them has come once."""

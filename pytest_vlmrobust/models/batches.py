@@ -74,5 +74,7 @@ def expand_like(
     head = len(sibling) - tail
     if list(row[:head]) != list(sibling[:head]):
         return None
+    while tail and row[head : head + 1] == sibling[head : head + 1]:
+        head, tail = head + 1, tail - 1
     shared = len(expanded) - tail
     return [*expanded[:shared], *row[head:]], shared

@@ -94,24 +94,26 @@ def _parts(members: Sequence[int], start: int, rows: Sequence[Sequence[int]]) ->
             yield from ([row] for row in group)
 
 
-def alike_in_length(lengths: Sequence[int]) -> list[list[int]]:
+def alike_in_length(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
     """Split segments so that none is padded to a length far beyond its own.
 
     Args:
         lengths: tokens of each segment.
+        most_tokens: of a batch, padding included; a longer segment is alone.
 
     Returns:
         Indices, the longest segments first.
 
-    >>> alike_in_length([90, 5, 92, 6])
-    [[2, 0], [3, 1]]
+    >>> alike_in_length([90, 5, 92, 6], 1000), alike_in_length([90, 5, 92, 6], 100)
+    ([[2, 0], [3, 1]], [[2], [0], [3, 1]])
     """
     batches: list[list[int]] = []
     tokens = 0
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
         if batches:
             padded = lengths[batches[-1][0]] * (len(batches[-1]) + 1)
-            if padded <= max(_WASTE * (tokens + lengths[index]), tokens + lengths[index] + LEAST_SAVING):
+            real = tokens + lengths[index]
+            if padded <= min(most_tokens, max(_WASTE * real, real + LEAST_SAVING)):
                 batches[-1].append(index)
                 tokens += lengths[index]
                 continue

@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import re
 import sys
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
@@ -153,12 +154,12 @@ def load_model(
 def _from_folder(spec: str, options: ModelOptions, store: Store | None) -> Model:
     if store is None:
         return _load(Checkpoint.resolve(spec, options), None)
-    from pytest_vlmrobust.models.remembered import RememberedModel, recall
+    from pytest_vlmrobust.models.remembered import RememberedModel, recall, recalled_rows
 
     checkpoint = Checkpoint.resolve(spec, options, file_digest=store.file_digest)
     info, template = recall(store, checkpoint), checkpoint.template
     if info is None or template is None:
-        return _load(checkpoint, store)
+        return _load(replace(checkpoint, rows_at_once=recalled_rows(store, checkpoint)), store)
     return RememberedModel(checkpoint, info, template, lambda again: _load(again, store))
 
 

@@ -141,6 +141,16 @@ def recall(store: Store, checkpoint: Checkpoint) -> ModelInfo | None:
     return info if info is not None and info.details.get("chat_template") == FOLDER_TEMPLATE else None
 
 
+def recalled_rows(store: Store, checkpoint: Checkpoint) -> int | None:
+    """Return how many rows of a model were last run at once, or None when it was not loaded here before.
+
+    Raises:
+        StoreError: the store is damaged.
+    """
+    info, _ = _last(store, checkpoint)
+    return None if info is None else _rows_at_once(info)
+
+
 def remember(store: Store, checkpoint: Checkpoint, info: ModelInfo) -> None:
     """Store the provenance of a model that was just loaded, if nothing or something else is remembered.
 

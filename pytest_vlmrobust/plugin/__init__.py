@@ -6,12 +6,15 @@ have to pay for.
 
 from __future__ import annotations
 
+import gc
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_vlmrobust import options
+from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.plugin.collection import pytest_collection_modifyitems, pytest_generate_tests
 from pytest_vlmrobust.plugin.fixtures import (
     vlm,
@@ -77,6 +80,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
             check_writable(settings.json, options.BY_NAME["json"].flag)
             settings = replace(settings, json=settings.json.absolute())  # a test may change the folder
+        if settings.store is None and settings.store_prune is not None:
+            raise UsageError("--vlm-store-prune: --vlm-store=off leaves no store to prune")
         if isinstance(settings.store, Path):
             settings = replace(settings, store=settings.store.absolute())
     config.stash[STATE] = State(config, settings)
@@ -99,6 +104,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Hand over or write what was measured; with --vlm-require, refuse a session that ran no model."""
     config, state = session.config, session.config.stash[STATE]
     state.end()
+    if "torch" in sys.modules:
+        # Else the interpreter looks through its millions of objects once more on the way out, for seconds.
+        gc.freeze()
     if is_worker(config):
         worker_output(config)["vlmrobust"] = state.to_text()
         worker_output(config)["vlmrobust_plan"] = state.plan_to_text()

@@ -184,14 +184,14 @@ if is_torchvision_available() or Version(transformers.__version__) >= Version("5
 
 UNSHAREABLE: dict[str, Callable[[Folder], Opened]] = {
     "gemma3": lambda folder: opened(write_gemma3(folder)),
-    "paligemma": lambda folder: opened(write_paligemma(folder)),
+    "paligemma": lambda folder: opened(*write_paligemma(folder)),
     "qwen3.5": lambda folder: opened(*write_qwen3_5(folder)),
 }
 """Models whose tokens do not depend on the tokens before them alone, or do not remember all of these."""
 
 
 class Models:
-    """Opens each model once for all tests."""
+    """Opens each model once for all tests, and asks it before any of them changes what it does."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
@@ -201,6 +201,7 @@ class Models:
         if name not in self._opened:
             maker = (MAKERS | UNSHAREABLE)[name]
             self._opened[name] = maker(self._folders.mktemp(name))
+            assert len(self._opened[name].answers) == len(PROMPTS)
         return self._opened[name]
 
 

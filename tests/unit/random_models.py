@@ -182,6 +182,14 @@ def write_idefics3(folder: Path, *, vocabulary: Vocabulary = "split") -> Path:
     return _write(folder, "idefics3", config, processor, None)
 
 
+class PlainPaliGemmaProcessor(_PaliGemma):  # type: ignore[misc]
+    """PaliGemma's processor without the newline that it puts behind every prompt."""
+
+    def prepare_inputs_layout(self, *args: Any, **options: Any) -> Any:
+        images, text, *rest = super().prepare_inputs_layout(*args, **options)
+        return images, [each.removesuffix("\n") for each in text], *rest
+
+
 class ImagesOnlyQwenProcessor(Qwen2_5_VLProcessor):
     """Qwen2.5-VL's processor without its video part, which cannot be made where torchvision is missing."""
 
@@ -312,14 +320,17 @@ def write_gemma3(folder: Path, *, vocabulary: Vocabulary = "split", window: int 
     return _write(folder, "gemma3", config, processor, None)
 
 
-def write_paligemma(folder: Path, *, vocabulary: Vocabulary = "split") -> Path:
-    """Write a PaliGemma: within the prompt every token sees every other, later ones included."""
+def write_paligemma(
+    folder: Path, *, vocabulary: Vocabulary = "split"
+) -> tuple[Path, PlainPaliGemmaProcessor]:
+    """Write a PaliGemma: in the prompt every token sees every other, later ones too; processor apart."""
     tokenizer = make_tokenizer(
         vocabulary, special=["<image>"], adds=f"{BOS} $A", named={"image_token": "<image>"}
     )
     images: Any = SiglipImageProcessorPil(size={"height": 60, "width": 60})
     images.image_seq_length = 36
-    processor = _PaliGemma(images, tokenizer, chat_template=TEMPLATE.replace("@IMAGE@", "<image>"))
+    template = TEMPLATE.replace("@IMAGE@", "<image>")
+    processor = PlainPaliGemmaProcessor(images, tokenizer, chat_template=template)
     config = {
         "vision_config": _siglip_config(60, 10, 32, 2, 2),
         "text_config": {**_text_config("gemma", tokenizer, 32, 2, 2), "head_dim": 16},
@@ -328,7 +339,7 @@ def write_paligemma(folder: Path, *, vocabulary: Vocabulary = "split") -> Path:
         "hidden_size": 32,
         "tie_word_embeddings": False,
     }
-    return _write(folder, "paligemma", config, processor, None)
+    return _write(folder, "paligemma", config, None, None), processor
 
 
 def write_internvl(
@@ -410,7 +421,7 @@ def constrain(
     def add_bonus(_module: Any, _args: Any, inputs: dict[str, Any], output: Any) -> None:
         for place, past in enumerate(_tokens_so_far(inputs, depth)):
             turn = past[len(past) - past[::-1].index(start) :]
-            said = _decode(tokenizer, turn).removeprefix("assistant").replace("\n", "")
+            said = _decode(tokenizer, turn).removeprefix("assistant\n")
             output.logits[place, -1] += bonus(said)
 
     handle = model.register_forward_hook(add_bonus, with_kwargs=True)

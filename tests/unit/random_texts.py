@@ -1,4 +1,4 @@
-"""Writes tiny language models with random weights, whose tokens are words of the questions that judges are asked."""
+"""Tiny language models with random weights, whose tokens are words of the questions that judges get."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     "{% if enable_thinking is defined and not enable_thinking %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
 )
-NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + TEMPLATE
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + TEMPLATE
+)
 SPECIAL = (START, "<think>", "</think>", "<|channel|>", "<|message|>", "[INST]", "<s>", "</s>")
 
 
@@ -71,4 +73,3 @@ def write_text_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-

@@ -16,16 +16,16 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("mates.py")
 ROOT = SCRIPT.parents[2]
-SAMPLES = 48  # in pairs: 24 batches
+SAMPLES = 96  # in pairs: 48 batches
 KILLS = 20
 
 
-def start(folder: Path) -> subprocess.Popen[str]:
+def start(folder: Path, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
     """Start an evaluation in a process of its own."""
     arguments: list[str | Path] = [folder / "replies.sqlite", folder / "log.jsonl", str(SAMPLES)]
     return subprocess.Popen(
         [sys.executable, SCRIPT, *arguments],
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -64,15 +64,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def kill_at_a_random_moment(folder: Path, rng: random.Random) -> None:
-    """Half of the time anywhere from the start of the process on, else once it computes something new."""
+    """Now and then anywhere from the start of the process on, else once it computes something new."""
     known = len(log_of(folder))
-    process = start(folder)
-    if rng.random() < 0.5:
+    process = start(folder, subprocess.DEVNULL)  # a pipe that nobody reads would hold it up
+    if rng.random() < 0.25:
         time.sleep(rng.uniform(0, 0.5))
     else:
         while len(log_of(folder)) < known + 2 and process.poll() is None:
             time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.06))
+        time.sleep(rng.uniform(0, 0.1))
     process.kill()
     process.communicate()
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.models.batches import expand_like, group_by_sample, take_batch
+from pytest_vlmrobust.models.prefix_tree import common_length
 
 IMAGE = 99
 ids = st.lists(st.integers(0, 3), max_size=5)
@@ -54,7 +55,7 @@ def test_rows_with_the_same_beginning_expand_alike(
     found = expand_like([*start, *mine], expanded([*start, *mine], lengths), [*start, *other])
     assert found is not None
     assert found[0] == expanded([*start, *other], lengths)
-    assert found[0][: found[1]] == expanded([*start, *mine], lengths)[: found[1]]
+    assert found[1] == common_length([found[0], expanded([*start, *mine], lengths)])
 
 
 def test_rows_that_differ_before_the_image_do_not_tell_about_each_other() -> None:

@@ -138,9 +138,8 @@ def test_little_probability_of_one_spelling_adds_up_all_of_them() -> None:
 
 def test_a_spelling_that_only_some_letters_have_is_left_out() -> None:
     """``>A`` is one token and ``>B`` is not: adding it would favor A for its spelling."""
-    found = read_letters(
-        LetterForms(MIXED), LETTERS, [MIXED["ĠC"]], 0, steps(flat(MIXED, sp_c=0.2, sp_a=0.1, merged_a=0.3, B=0.1))
-    )
+    at = steps(flat(MIXED, sp_c=0.2, sp_a=0.1, merged_a=0.3, B=0.1))
+    found = read_letters(LetterForms(MIXED), LETTERS, [MIXED["ĠC"]], 0, at)
     assert isinstance(found, Distribution)
     assert found.mass == pytest.approx(0.4)
     assert found.probs == pytest.approx((0.25, 0.25, 0.5))

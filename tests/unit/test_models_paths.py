@@ -5,19 +5,26 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
+import weakref
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers.cache_utils import DynamicCache
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.datasets.images import BytesImage
 from pytest_vlmrobust.errors import DataError, ModelError
+from pytest_vlmrobust.models.chat import Row
+from pytest_vlmrobust.models.transformers.cache import Rows
 from pytest_vlmrobust.models.transformers.paths import Path
+from pytest_vlmrobust.models.transformers.shared_prefix import _admitted
 from tests.unit.opened_models import (
     MAKERS,
     PROMPTS,
@@ -38,7 +45,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 _BASE, _CAPTION, _THINK, _STOP = prompts_about("two", Noise(4, (60, 60)), Noise(5, (90, 40)))
 VARIED = [
-    *PROMPTS[:8],
+    *PROMPTS[:7],
     _BASE,
     _STOP,
     dataclasses.replace(_BASE, sample_id="swapped", images=_BASE.images[::-1]),
@@ -72,13 +79,13 @@ def expected(models: Models) -> Expected:
 def test_every_path_gives_the_replies_of_the_reference(models: Models, expected: Expected, name: str) -> None:
     subject, wanted = models[name], expected[name]
     every, unshared = candidates(subject), candidates(subject, shares_images=False)
-    assert (every.batched.name, unshared.batched.name) == ("shared-image", "batched")
     assert_same(follow(subject, every.batched, VARIED), wanted)
     assert_same(follow(subject, unshared.batched, VARIED, rows_at_once=6), wanted)
+    assert (every.batched.name, unshared.batched.name) == ("shared-image", "batched")
     if name in MAKERS:
         assert every.shared_prefix.name == "shared-prefix"
         assert_same(follow(subject, every.shared_prefix, VARIED), wanted)
-        assert_same(follow(subject, every.shared_prefix, VARIED, rows_at_once=4), wanted)
+        assert_same(follow(subject, every.shared_prefix, VARIED, rows_at_once=6), wanted)
     assert len({asked.answer.letter_probs for asked in wanted}) > len(wanted) / 2, "the replies hardly differ"
 
 
@@ -125,8 +132,8 @@ def test_positions_left_over_from_another_image_do_not_matter(
     paths = candidates(subject)
     for path in (paths.shared_prefix, paths.batched, paths.reference):
         subject.loaded.model.base_model.rope_deltas = torch.tensor([[-992]])
-        assert_same(follow(subject, path, VARIED[4:7]), wanted[4:7])
-        assert_same(follow(subject, path, VARIED[1:2]), wanted[1:2])
+        assert_same(follow(subject, path, VARIED[4:6]), wanted[4:6])
+        assert_same(follow(subject, path, VARIED[3:4]), wanted[3:4])
 
 
 @contextmanager
@@ -146,9 +153,9 @@ def test_what_conditions_share_is_read_once(models: Models) -> None:
     subject = models["llava"]
     rows = [subject.model._chat.render(prompt) for prompt in PROMPTS]
     path = candidates(subject).shared_prefix
-    read, order = path.prefill(rows)
+    read, order = path.reader.prompts(rows)
     with watched_passes(subject) as passes:
-        read, order = path.prefill(rows)
+        read, order = path.reader.prompts(rows)
     whole = sum(read.lengths.tolist())
     assert sorted(order) == list(range(12))
     assert [len(each["pixel_values"]) for each in passes if "pixel_values" in each] == [3]
@@ -161,13 +168,14 @@ def test_what_conditions_share_is_read_once(models: Models) -> None:
 def test_rows_leave_when_they_end_and_others_take_their_places(models: Models) -> None:
     subject = models["llava"]
     with watched_passes(subject) as passes:
-        asked = follow(subject, candidates(subject).shared_prefix, PROMPTS, rows_at_once=4)
+        asked = follow(subject, candidates(subject).shared_prefix, PROMPTS, rows_at_once=8)
     sizes = [len(each["input_ids"]) for each in passes if each["input_ids"].shape[1] == 1]
     filled = [len(each["input_ids"]) for before, each in itertools.pairwise(passes) if begins(before, each)]
-    assert max(sizes) == 4
+    assert max(sizes) == 8
     assert sum(sizes) < 1.2 * sum(len(each.ids) - 1 for each in asked), "rows that have ended are left out"
-    assert len(filled) > 3, "nobody waits for the longest reply of a batch"
-    assert min(filled) >= 3
+    assert filled[0] == 8
+    assert len(filled) == 2
+    assert filled[1] > 4, "the last sample joins rows that are still running"
 
 
 def begins(before: dict[str, Any], each: dict[str, Any]) -> bool:
@@ -181,6 +189,23 @@ def test_all_conditions_of_a_sample_are_in_one_batch(models: Models, rows_at_onc
     with watched_passes(subject) as passes:
         follow(subject, candidates(subject).batched, PROMPTS, rows_at_once=rows_at_once, limit=1)
     assert [len(each["input_ids"]) for each in passes if each["input_ids"].shape[1] > 1][-3:] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("rows_at_once", [4, 5, 7])
+def test_all_conditions_of_a_sample_join_together(
+    models: Models, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    subject = models["llava"]
+    path, joined = candidates(subject).shared_prefix, []
+    read = path.reader.prompts
+
+    def counted(rows: Sequence[Row]) -> tuple[Rows, list[int]]:
+        joined.append([row.prompt.sample_id for row in rows])
+        return read(rows)
+
+    monkeypatch.setattr(path.reader, "prompts", counted)
+    follow(subject, path, PROMPTS, rows_at_once=rows_at_once, limit=2)
+    assert joined == [["small"] * 4, ["wide"] * 4, ["tall"] * 4]
 
 
 def three_ways(subject: Opened) -> list[Path]:
@@ -254,3 +279,85 @@ def test_an_image_that_is_too_large_is_a_data_error(
     huge = dataclasses.replace(PROMPTS[0], images=(BytesImage(data, name="huge.ppm"),))
     with pytest.raises(DataError, match=r"image huge\.ppm: .*at most 64000000"):
         ask(models["llava"].again(**options), [huge])
+
+
+def rows_of(subject: Opened, prompts: Sequence[Prompt]) -> list[Row]:
+    return [subject.model._chat.render(prompt) for prompt in prompts]
+
+
+def test_holding_on_to_what_has_ended_keeps_no_cache_alive(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = models["llava"]
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    begin = DynamicCache.__init__
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> None:
+        begin(self, *args, **kwargs)
+        alive.add(self)
+
+    monkeypatch.setattr(DynamicCache, "__init__", noted)
+    path, counts, held = candidates(subject).shared_prefix, [], []
+    for ended in path.run(rows_of(subject, PROMPTS), rows_at_once=8, max_new_tokens=TOKEN_LIMIT):
+        counts.append(len(alive))
+        held.append(ended)
+    assert len(held) > 3
+    assert counts == [1] * len(held), "one batch at a time"
+    assert len(alive) == 0
+
+
+def test_a_row_cannot_be_run_on_once_the_next_are_asked_for(models: Models) -> None:
+    subject = models["llava"]
+    running = candidates(subject).shared_prefix.run(
+        rows_of(subject, PROMPTS), rows_at_once=64, max_new_tokens=TOKEN_LIMIT
+    )
+    ended = next(running)
+    wanted = [(index, reply.ids[:2]) for index, reply in ended.replies]
+    assert len(ended.score(wanted)) == len(wanted)
+    next(running)
+    with pytest.raises(AssertionError, match="asked for after the next rows were"):
+        ended.score(wanted)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    most=st.integers(1, 6),
+    data=st.data(),
+)
+def test_only_a_sample_that_is_larger_than_any_batch_is_cut(
+    sizes: list[int], most: int, data: st.DataObject
+) -> None:
+    names = [name for name, size in enumerate(sizes) for _ in range(size)]
+    rows: list[Any] = [SimpleNamespace(prompt=SimpleNamespace(sample_id=name)) for name in names]
+    waiting = deque(enumerate(rows))
+    came: list[int] = []
+    while waiting:
+        free = data.draw(st.integers(0, most)) if data.draw(st.booleans()) else most
+        taken = [index for index, _ in _admitted(waiting, free, most=most)]
+        assert len(taken) <= free
+        assert taken or free < most, "an empty batch takes somebody in"
+        if taken and waiting and names[taken[-1]] == names[taken[-1] + 1]:
+            left = names[taken[-1] + 1 :].count(names[taken[-1]])
+            assert left + [names[index] for index in taken].count(names[taken[-1]]) > most
+        came += taken
+    assert came == list(range(len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "free", "most", "taken"),
+    [
+        ([2, 4], 4, 4, 2),
+        ([4], 3, 4, 0),
+        ([5], 3, 4, 3),
+        ([1, 5], 4, 4, 4),
+        ([4, 5], 4, 4, 4),
+        ([2, 2], 4, 4, 4),
+    ],
+)
+def test_who_is_let_in(sizes: list[int], free: int, most: int, taken: int) -> None:
+    rows: list[Any] = [
+        SimpleNamespace(prompt=SimpleNamespace(sample_id=name))
+        for name, size in enumerate(sizes)
+        for _ in range(size)
+    ]
+    assert len(_admitted(deque(enumerate(rows)), free, most=most)) == taken

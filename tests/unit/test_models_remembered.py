@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pytest_vlmrobust import load_samples
 from pytest_vlmrobust.conditions import Case, condition, perturb, resolve_conditions
@@ -23,12 +24,14 @@ from pytest_vlmrobust.errors import ModelError
 from pytest_vlmrobust.models import remembered, reply_keys
 from pytest_vlmrobust.models.base import Answer, ModelInfo, Storable
 from pytest_vlmrobust.models.bundled import bundled_folder
-from pytest_vlmrobust.models.chat import ChatRenderer
+from pytest_vlmrobust.models.chat import ChatRenderer, Row
 from pytest_vlmrobust.models.checkpoint import Checkpoint, ModelOptions
 from pytest_vlmrobust.models.dialects import PLAIN
 from pytest_vlmrobust.models.registry import load_model
-from pytest_vlmrobust.models.remembered import RememberedModel, recall, remember
+from pytest_vlmrobust.models.remembered import RememberedModel, recall, recalled_rows, remember
 from pytest_vlmrobust.models.templates import FolderTemplate
+from pytest_vlmrobust.models.transformers import TransformersModel, paths
+from pytest_vlmrobust.models.transformers.paths import Ended
 from pytest_vlmrobust.store import Store
 from tests.unit.random_models import write_llava
 
@@ -477,3 +480,63 @@ def test_keys_of_many_prompts_take_neither_torch_nor_transformers(tmp_path: Path
         [loaded.reply_key(prompt) for prompt in prompts],
         [],
     ]
+
+
+class OutOnce:
+    """A path whose memory runs out when it is first run."""
+
+    name = "shared-prefix"
+
+    def __init__(self, path: paths.Path) -> None:
+        self._path = path
+        self.runs: list[int] = []
+
+    def run(self, rows: Sequence[Row], *, rows_at_once: int, max_new_tokens: int) -> Iterator[Ended]:
+        self.runs.append(rows_at_once)
+        if len(self.runs) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self._path.run(rows, rows_at_once=rows_at_once, max_new_tokens=max_new_tokens)
+
+
+def run_out_of_memory(model: TransformersModel) -> list[int]:
+    """Let a model answer four prompts, and run out of memory meanwhile; returns the rows run at once."""
+    out = model._path = OutOnce(model._path)
+    (sample,) = load_samples("shapes", limit=1)
+    prompts = [perturb(sample, name) for name in resolve_conditions("zhao2026")][:4]
+    assert len(list(model.answer(prompts))) == 4
+    return out.runs
+
+
+@pytest.mark.parametrize("wording", ["folder", "processor"])
+def test_a_number_of_rows_that_was_too_large_is_not_tried_again(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, wording: str
+) -> None:
+    folder = str(write_llava(tmp_path / "model", template=""))
+    if wording == "processor":  # as for a template that only the library can render
+        monkeypatch.setattr(FolderTemplate, "find", lambda _: None)
+    first = load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    assert isinstance(first, TransformersModel)
+    assert first.info.details["chat_template"] == wording
+    assert run_out_of_memory(first) == [64, 2]
+
+    second = load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    assert second.info.details["rows_at_once"] == "2"
+    if wording == "folder":
+        assert isinstance(second, RememberedModel)
+        second = second._loaded()
+    assert isinstance(second, TransformersModel)
+    assert run_out_of_memory(second) == [2, 1]
+
+    third = load_model(folder, device="cpu", max_new_tokens=2, store=store)
+    assert third.info.details["rows_at_once"] == "1"
+    assert third.info.details["batch_size"] == "auto"
+
+
+def test_rows_are_recalled_whoever_words_the_chats(store: Store) -> None:
+    checkpoint = resolved()
+    assert recalled_rows(store, checkpoint) is None
+    for wording, rows in (("folder", "9"), ("processor", "5"), ("processor", "2")):
+        remember(store, checkpoint, info_of(checkpoint, chat_template=wording, rows_at_once=rows))
+        assert recalled_rows(store, checkpoint) == int(rows)
+    remember(store, checkpoint, info_of(checkpoint, rows_at_once="many"))
+    assert recalled_rows(store, checkpoint) is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,7 @@ from tests.unit.opened_models import (
     Opened,
     ask,
     assert_alike,
+    candidates,
     opened,
     prompts_about,
 )
@@ -72,7 +75,7 @@ def test_every_prompt_gets_a_whole_reply_with_probabilities(any_model: Opened) -
 
 
 def test_letter_probabilities_agree_with_separate_passes(any_model: Opened) -> None:
-    for prompt, answer in zip(PROMPTS[5:8], any_model.answers[5:8], strict=True):
+    for prompt, answer in zip(PROMPTS[5:7], any_model.answers[5:7], strict=True):
         expected = naive_probabilities(any_model, prompt, answer)
         assert answer.letter_probs == pytest.approx([mass / sum(expected) for mass in expected], abs=1e-4)
         assert answer.letter_mass == pytest.approx(sum(expected), abs=1e-4)
@@ -224,8 +227,8 @@ def test_a_reply_that_ends_by_itself_is_whole(llava: Opened) -> None:
 
 
 def test_the_token_limit_truncates(llava: Opened) -> None:
-    answers = ask(llava.again(max_new_tokens=5))
-    assert {(answer.truncated, answer.tokens, answer.letter_probs) for answer in answers} == {(True, 5, None)}
+    answers = ask(llava.again(max_new_tokens=2))
+    assert {(answer.truncated, answer.tokens, answer.letter_probs) for answer in answers} == {(True, 2, None)}
 
 
 def test_the_prefill_is_the_end_of_what_the_model_reads(llava: Opened) -> None:
@@ -324,6 +327,100 @@ def test_one_row_that_exceeds_the_memory_is_an_error(llava: Opened) -> None:
         ModelError, match="memory ran out on sample 'small' under 'base' alone; use a smaller"
     ):
         ask(model)
+
+
+class Failing:
+    """A path that fails once, after some rows have ended."""
+
+    name = "failing"
+
+    def __init__(self, path: paths.Path, error: Exception, *, after: int) -> None:
+        self._path, self._error, self._after = path, error, after
+        self.runs: list[int] = []
+
+    def run(self, rows: Sequence[Row], *, rows_at_once: int, max_new_tokens: int) -> Iterator[Ended]:
+        self.runs.append(rows_at_once)
+        done = 0
+        for ended in self._path.run(rows, rows_at_once=rows_at_once, max_new_tokens=max_new_tokens):
+            if len(self.runs) == 1 and done == self._after:
+                raise self._error
+            done += len(ended.replies)
+            yield ended
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "memory ran out on sample 'small' under 'wrong-think' alone; use a smaller"),
+        (ValueError("odd"), r"failed on sample 'small' under 'wrong-think' and 1 more \(ValueError: odd\)"),
+    ],
+)
+def test_an_error_names_the_first_row_that_has_no_answer_yet(
+    llava: Opened, error: Exception, message: str
+) -> None:
+    model = llava.again(batch_size=1)
+    model._path = Failing(candidates(llava).reference, error, after=2)
+    with pytest.raises(ModelError, match=message):
+        ask(model, PROMPTS[:4])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.OutOfMemoryError("no room"),
+    ],
+)
+def test_a_library_that_gets_no_memory_halves_the_rows_and_tells(llava: Opened, error: Exception) -> None:
+    model, told = llava.again(batch_size=4), []
+    model.on_smaller_batches = lambda: told.append(model.info.details["rows_at_once"])
+    failing = model._path = Failing(model._path, error, after=0)
+    assert_alike(ask(model, PROMPTS[:4]), llava.answers[:4])
+    assert (failing.runs, told) == ([4, 2], ["2"])
+
+
+def test_closing_twice_does_no_harm(llava: Opened) -> None:
+    model = llava.again()
+    path = weakref.ref(model._path)
+    for _ in range(2):
+        model.close()
+    gc.collect()
+    assert path() is None, "a closed model keeps nothing"
+
+
+def test_the_vocabulary_is_not_scanned_again_for_each_batch(
+    llava: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, scans = candidates(llava).batched, []
+    tokenizer = llava.loaded.tokenizer
+    vocabulary = tokenizer.get_vocab
+    rows = [llava.model._chat.render(prompt) for prompt in PROMPTS]
+
+    def counted() -> Any:
+        scans.append(len(vocabulary()))
+        return vocabulary()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizer, "get_vocab", counted)
+        assert path.name == "shared-image"
+        assert len(list(path.run(rows, rows_at_once=4, max_new_tokens=2))) == 3
+        assert scans == []
+        candidates(llava)
+        assert scans, "they are counted"
+
+
+@pytest.mark.parametrize("name", ["llava", "qwen2.5-vl", "qwen3-vl"])
+def test_what_the_model_made_of_images_carries_no_graph(models: Models, name: str) -> None:
+    subject = models[name]
+    encoder = InputEncoder(subject.loaded)
+    inputs = encoder.encode([subject.model._chat.render(prompt) for prompt in PROMPTS])
+    assert encoder.shares_images
+    features = inputs["mm_encoder_outputs"]["image"]
+    layers = getattr(features, "deepstack_features", None) or ()
+    tensors = [tensor for part in (features.pooler_output, *layers) for tensor in part]
+    assert all(parameter.requires_grad for parameter in subject.loaded.model.parameters())
+    assert not any(tensor.requires_grad for tensor in tensors)
+    assert len(tensors) >= 3
 
 
 class Starved:

@@ -271,6 +271,45 @@ def test_base_comes_first_and_samples_in_the_order_they_were_announced() -> None
     assert list(run.categories) == ["count", "color"]
 
 
+def test_a_thought_that_stands_in_its_reply_is_kept_once() -> None:
+    came = [
+        record("base", 0, "A"),
+        record("base", 1, "B", prefill="<think>It is", reply=" so</think>B", think="It is so"),
+        record("base", 2, "A", think="Not what it said."),
+        record("base", 3, "A", verdict="."),
+        record("base", 4, "A", think=""),
+    ]
+    run = Evaluation.from_records(came)
+    assert list(run.columns("base").thoughts) == [(7, 17), (7, 15), "Not what it said.", None, (0, 0)]
+    assert list(run.records()) == came
+
+
+@given(
+    thought=st.none() | st.text(max_size=4),
+    texts=st.tuples(*[st.text(max_size=4)] * 4),
+    inside=st.booleans(),
+)
+def test_a_thought_is_given_back_wherever_it_stands(
+    thought: str | None, texts: tuple[str, str, str, str], inside: bool
+) -> None:
+    before, prefilled, after, generated = texts
+    said = (thought or "") if inside else ""
+    came = record(
+        "base",
+        0,
+        "A",
+        prefill=before + said[:2] if inside else prefilled,
+        reply=said[2:] + after if inside else generated,
+        think=thought,
+    )
+    run = Evaluation.from_records([came])
+    (kept,) = run.columns("base").thoughts
+    assert run.record("base", "s0") == came
+    stands = thought is not None and thought in came.prefill + came.reply
+    assert isinstance(kept, tuple) is stands
+    assert stands or kept == thought
+
+
 def test_records_are_given_back_as_they_came() -> None:
     came = [
         record("base", 0, "B", probs=SURE, letter_mass=None, group="g"),

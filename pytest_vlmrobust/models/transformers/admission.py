@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.errors import gist
@@ -22,11 +23,19 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 TOLERANCE = 1e-3
-"""Largest difference of a score, in standard deviations of scores, or absolute where these are below 1."""
+"""How far a row's scores may differ: root mean square over the vocabulary, in their standard deviations."""
+
+_ROUNDING = 3.0
+"""The same in roundings of half precision; right ways differ by up to 2.5 of them, wrong ones by more."""
 
 _STEPS = 3
-_NOISE_FACTOR = 4.0
+"""Tokens of each reply that are looked at."""
+
+_NOISE_FACTOR = 3.0
 """In half precision, how many times the noise of plain batching a path may differ by."""
+
+_MOST_NOISE = 0.1
+"""Beyond this the difference that batching makes is no noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +65,13 @@ def choose_path(
         trial = Trial(model, encoder, probe_rows(chat))
     except Exception as error:  # a model may fail in any way; the run itself will say so in full
         return candidates.reference, f"a trial of the plain path failed: {gist(error)}"
-    reason = trial.objection_to_batches()
-    if reason and encoder.shares_images:
-        encoder.shares_images = False
-        reason = trial.objection_to_batches()
+    shares_images, encoder.shares_images = encoder.shares_images, False
+    reason = trial.objection_to_batches(allow_noise=True)
     if reason:
-        return candidates.reference, f"batches {reason}"
+        return candidates.reference, f"batching {reason}"
+    encoder.shares_images = shares_images
+    if shares_images and trial.objection_to_batches():
+        encoder.shares_images = False
     if not is_plain(model.config):
         return (
             candidates.batched,
@@ -82,16 +92,16 @@ class Trial:
         alone = [_first_steps(model, encoder.encode([row])) for row in rows]
         self._scores = [torch.cat([scores[step] for scores, _ in alone]) for step in range(_STEPS)]
         self._tokens = [tokens for _, tokens in alone]
-        self._allowed = TOLERANCE * max(1.0, self._scores[0].std().item())
+        self._allowed = max(TOLERANCE, _ROUNDING * torch.finfo(model.dtype).eps)
 
-    def objection_to_batches(self) -> str:
-        """Say what is wrong with left-padded batches, or ""."""
+    def objection_to_batches(self, *, allow_noise: bool = False) -> str:
+        """Say what is wrong with left-padded batches, or ""; noise found here is allowed from then on."""
         try:
-            scores, _ = _first_steps(self._model, self._encoder.encode(self._rows))
+            scores, _ = _first_steps(self._model, self._encoder.encode(self._rows), self._tokens)
         except Exception as error:
-            return f"fail here: {gist(error)}"
-        differing = _difference(scores[0], self._scores[0])
-        if self._model.dtype != torch.float32 and differing <= 0.5 * self._scores[0].std().item():
+            return f"fails here: {gist(error)}"
+        differing = _largest(map(_difference, scores, self._scores))
+        if allow_noise and self._model.dtype != torch.float32 and differing <= _MOST_NOISE:
             # Half precision makes every order of adding differ: this much is noise.
             self._allowed = max(self._allowed, _NOISE_FACTOR * differing)
         return self._objection(differing)
@@ -100,16 +110,16 @@ class Trial:
     def objection_to(self, path: SharedPrefixPath) -> str:
         """Say what is wrong with sharing prefixes, or ""; rows leave on the way, as they do in a run."""
         try:
-            rows, order = path.prefill(self._rows)
-            differing = _difference(rows.logits, self._scores[0][order])
+            rows, order = path.reader.prompts(self._rows)
+            found = [_difference(rows.logits, self._scores[0][order])]
             for step in range(1, _STEPS):
-                rows = path.forward(rows, [self._tokens[row][step - 1] for row in order])
-                differing = max(differing, _difference(rows.logits, self._scores[step][order]))
+                rows = path.reader.append(rows, [self._tokens[row][step - 1] for row in order])
+                found.append(_difference(rows.logits, self._scores[step][order]))
                 keep = range(1, len(order))
                 rows, order = gathered([(rows, keep)]), [order[place] for place in keep]
         except Exception as error:
             return f"fails here: {gist(error)}"
-        return self._objection(differing)
+        return self._objection(_largest(found))
 
     def _objection(self, differing: float) -> str:
         if differing <= self._allowed:
@@ -154,19 +164,51 @@ class _Noise:
         return f"noise-{self.size}-{self.seed}"
 
 
+class _Forced(LogitsProcessor):
+    """Lets each row say given tokens, whatever it scores."""
+
+    def __init__(self, tokens: Sequence[Sequence[int]]) -> None:
+        """Force these tokens, one list for each row."""
+        self._tokens = tokens
+        self._step = 0
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:  # noqa: ARG002
+        """Leave each row one token; ``scores`` is (rows, vocabulary)."""
+        only = torch.full_like(scores, -torch.inf)
+        for row, tokens in enumerate(self._tokens):
+            only[row, tokens[self._step]] = 0.0
+        self._step += 1
+        return only  # type: ignore[return-value]
+
+
 @torch.inference_mode()
-def _first_steps(model: Any, inputs: Inputs) -> tuple[list[torch.Tensor], list[int]]:
-    """Run the library's own ``generate``; returns the scores of each step, and the first row's tokens."""
+def _first_steps(
+    model: Any, inputs: Inputs, along: Sequence[Sequence[int]] | None = None
+) -> tuple[list[torch.Tensor], list[int]]:
+    """Run the library's own ``generate``, along given tokens or freely.
+
+    Returns:
+        The scores of each step, and the first row's tokens, none of which ends a sequence.
+    """
     output = model.generate(
         **inputs,
         do_sample=False,
         min_new_tokens=_STEPS,
         max_new_tokens=_STEPS,
+        logits_processor=LogitsProcessorList([_Forced(along)] if along else []),
         output_logits=True,
         return_dict_in_generate=True,
     )
     return list(output.logits), output.sequences[0, -_STEPS:].tolist()
 
 
+def _largest(differences: Iterable[float]) -> float:
+    """Return the largest; NaN if one is."""
+    return float(torch.tensor(list(differences)).max())
+
+
 def _difference(some: torch.Tensor, others: torch.Tensor) -> float:
-    return (some.float() - others.float()).abs().max().item()
+    """Return how far (rows, vocabulary) scores differ, in the row where they differ most."""
+    expected = others.float()
+    differing = (some.float() - expected).square().mean(dim=-1).sqrt()
+    return (differing / expected.std(dim=-1).clamp(min=1e-6)).max().item()

@@ -88,7 +88,9 @@ class BatchedPath:
     def _score(self, row: Row, tokens: Sequence[int]) -> Step | None:
         """Run a whole prompt again, with the tokens behind it."""
         inputs = self._encoder.extend(self._encoder.encode([row]), tokens)
-        return None if inputs is None else self._generate(inputs, [row], 1)[0].at(0)
+        if inputs is None or self._encoder.context.room(inputs["input_ids"].shape[1], 1) < 1:
+            return None
+        return self._generate(inputs, [row], 1)[0].at(0)
 
 
 class ReferencePath(BatchedPath):

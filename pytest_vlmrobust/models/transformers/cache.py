@@ -83,7 +83,11 @@ def _appended(kept: Any, new: torch.Tensor, start: int) -> torch.Tensor:
 
 def is_plain(config: Any) -> bool:
     """Tell whether all layers keep every token's keys and values, and nothing else."""
-    return all(type(layer) is DynamicLayer for layer in DynamicCache(config=config.get_text_config()).layers)
+    try:
+        layers = DynamicCache(config=config.get_text_config()).layers
+    except Exception:  # a kind of layer that the library has no cache for: certainly none of these
+        return False
+    return all(type(layer) is DynamicLayer for layer in layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +205,12 @@ def _gathered_tokens(
 ) -> torch.Tensor:
     parts = [each.tokens(layer, which) for each in chosen]
     _, heads, _, size = parts[0].shape
-    # Zeros, since what padding holds is multiplied by a weight of zero, and not left out.
-    whole = parts[0].new_zeros(sum(map(len, parts)), heads, width + room, size)
+    whole = parts[0].new_empty(sum(map(len, parts)), heads, width + room, size)
     start = 0
     for part in parts:
-        whole[start : start + len(part), :, width - part.shape[2] : width] = part
+        rows, padding = whole[start : start + len(part)], width - part.shape[2]
+        rows[:, :, :padding] = 0  # padding is multiplied by a weight of zero, not left out: it must be finite
+        rows[:, :, padding:width] = part
         start += len(part)
     return whole
 

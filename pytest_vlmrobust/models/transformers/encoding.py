@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,40 +13,24 @@ from pytest_vlmrobust.models.batches import expand_like
 from pytest_vlmrobust.models.chat import Row
 from pytest_vlmrobust.models.transformers.context import Context
 from pytest_vlmrobust.models.transformers.loading import Loaded
+from pytest_vlmrobust.models.transformers.parted import Parted
+from pytest_vlmrobust.models.transformers.tokens import (
+    appends_tokens,
+    left_padded,
+    real_tokens,
+    token_keys,
+)
+from pytest_vlmrobust.models.transformers.units import (
+    Unit,
+    each_alone,
+    image_order,
+    in_row_order,
+    unit_order,
+    units_of,
+)
 
 Inputs = dict[str, Any]
 """Keyword arguments of ``generate``: tensors of shape (rows, tokens), and what the images became."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Unit:
-    """Rows of a batch that show the same images.
-
-    Attributes:
-        rows: their indices; the first one speaks for all of them.
-        images: the decoded images.
-    """
-
-    rows: list[int]
-    images: list[Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parted:
-    """Rows whose images are given once.
-
-    Attributes:
-        ids: the tokens of each row.
-        units: rows that show the same images; they are alike up to the last image's end.
-        columns: what a model takes for each token beside the token itself: name to one list for each unit,
-            that of its first row.
-        vision: what a model takes for the images, of one unit after the other, on its device.
-    """
-
-    ids: Sequence[Sequence[int]]
-    units: Sequence[Sequence[int]]
-    columns: Mapping[str, Sequence[Sequence[int]]]
-    vision: Inputs
 
 
 class InputEncoder:
@@ -65,7 +48,7 @@ class InputEncoder:
         self._processor = loaded.processor
         self._tokenizer = loaded.tokenizer
         self.context = Context(loaded.model.config)
-        self._appends = _appends_tokens(loaded.tokenizer)
+        self._appends = appends_tokens(loaded.tokenizer)
         self._features: Any = getattr(self._model.base_model, "get_image_features", None)
         self.shares_images = (
             self._features is not None
@@ -75,6 +58,7 @@ class InputEncoder:
         self._expands = True
         self._expansion_checked = False
 
+    @torch.inference_mode()
     def encode(self, rows: Sequence[Row]) -> Inputs:
         """Encode rows as one left-padded batch on the model's device.
 
@@ -83,13 +67,14 @@ class InputEncoder:
             ModelError: the processor padded on the right, so that replies would follow padding; or a prompt
                 is too long for the model.
         """
-        units = _units(rows)
+        units = units_of(rows)
         inputs = self._shared_or_none(rows, units) or self._moved(self._plain(rows, units))
         if not bool(inputs["attention_mask"][:, -1].all()):
             raise ModelError("the processor pads on the right; a reply has to follow the prompt itself")
         self.context.check(rows, inputs["attention_mask"].sum(dim=1).tolist())
         return inputs
 
+    @torch.inference_mode()
     def encode_parted(self, rows: Sequence[Row]) -> Parted:
         """Encode rows with each sample's images once, and every row's tokens by themselves.
 
@@ -97,18 +82,18 @@ class InputEncoder:
             DataError: an image cannot be opened.
             ModelError: a prompt is too long for the model.
         """
-        units = _units(rows)
-        led = self._plain([rows[unit.rows[0]] for unit in units], _alone(units))
+        units = units_of(rows)
+        led = self._plain([rows[unit.rows[0]] for unit in units], each_alone(units))
         columns = self._expanded(rows, units, led) if self._expands else None
         if columns is not None and not self._expansion_checked:
             self._expansion_checked = True
-            self._expands = _real_tokens(self._plain(rows, units)) == columns
+            self._expands = real_tokens(self._plain(rows, units)) == columns
             columns = columns if self._expands else None
         if columns is None:  # a row of a sample tells nothing about the others: each is a unit by itself
-            units = [_Unit(rows=[index], images=unit.images) for unit in units for index in unit.rows]
-            led = self._plain([rows[unit.rows[0]] for unit in units], _alone(units))
-            columns = _real_tokens(led)
-            columns = {name: _in_row_order(values, units) for name, values in columns.items()}
+            units = [Unit(rows=[index], images=unit.images) for unit in units for index in unit.rows]
+            led = self._plain([rows[unit.rows[0]] for unit in units], each_alone(units))
+            columns = real_tokens(led)
+            columns = {name: in_row_order(values, units) for name, values in columns.items()}
         self.context.check(rows, [len(ids) for ids in columns["input_ids"]])
         return Parted(
             ids=columns["input_ids"],
@@ -128,14 +113,14 @@ class InputEncoder:
         prompt = inputs["input_ids"]
         more = torch.tensor([list(ids)], device=prompt.device, dtype=prompt.dtype)
         extended = dict(inputs)
-        for name in _token_keys(inputs):
+        for name in token_keys(inputs):
             tail = {"input_ids": more, "attention_mask": torch.ones_like(more)}.get(
                 name, torch.zeros_like(more)
             )
             extended[name] = torch.cat([inputs[name], tail], dim=1)
         return extended
 
-    def _shared_or_none(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs | None:
+    def _shared_or_none(self, rows: Sequence[Row], units: Sequence[Unit]) -> Inputs | None:
         if not self.shares_images or len(units) == len(rows):
             return None
         shared = self._shared(rows, units)
@@ -144,7 +129,7 @@ class InputEncoder:
             self.shares_images = shared is not None and self._same_as_plain(shared, rows, units)
         return shared if self.shares_images else None
 
-    def _plain(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs:
+    def _plain(self, rows: Sequence[Row], units: Sequence[Unit]) -> Inputs:
         images = {index: unit.images for unit in units for index in unit.rows}
         texts = [row.text for row in rows]
         inputs = dict(
@@ -166,18 +151,18 @@ class InputEncoder:
             return {"add_special_tokens": False}
         return {}
 
-    def _shared(self, rows: Sequence[Row], units: Sequence[_Unit]) -> Inputs | None:
+    def _shared(self, rows: Sequence[Row], units: Sequence[Unit]) -> Inputs | None:
         leaders = [rows[unit.rows[0]] for unit in units]
-        led = self._plain(leaders, _alone(units))
+        led = self._plain(leaders, each_alone(units))
         columns = self._expanded(rows, units, led)
         if columns is None:
             return None
         fill = {"input_ids": self._tokenizer.pad_token_id}
         inputs = self._moved(
-            {name: _left_padded(values, fill.get(name, 0)) for name, values in columns.items()}
+            {name: left_padded(values, fill.get(name, 0)) for name, values in columns.items()}
         )
-        order = _image_order(units, len(rows))
-        by_size = {sum(len(unit.images) for unit in units): order, len(units): _unit_order(units, len(rows))}
+        order = image_order(units, len(rows))
+        by_size = {sum(len(unit.images) for unit in units): order, len(units): unit_order(units, len(rows))}
         moved = self._moved({name: value for name, value in led.items() if name not in columns})
         inputs["mm_encoder_outputs"] = {
             "image": self._image_features(moved, leaders, units, order, len(rows))
@@ -191,12 +176,12 @@ class InputEncoder:
         return inputs
 
     def _expanded(
-        self, rows: Sequence[Row], units: Sequence[_Unit], led: Inputs
+        self, rows: Sequence[Row], units: Sequence[Unit], led: Inputs
     ) -> dict[str, list[list[int]]] | None:
         """Expand every row like its unit's leader; None when a row cannot be."""
         texts = [row.text for row in rows]
         bare = self._tokenizer(texts, **self._text_options(texts))["input_ids"]
-        leaders = _real_tokens(led)
+        leaders = real_tokens(led)
         columns: dict[str, list[list[int]]] = {name: [[]] * len(rows) for name in leaders}
         for place, unit in enumerate(units):
             leader = {name: values[place] for name, values in leaders.items()}
@@ -206,17 +191,17 @@ class InputEncoder:
                     return None
                 ids, shared = found
                 for name, values in leader.items():
-                    tail = values[shared:]
+                    text = values[-1]
                     if name == "input_ids":
                         columns[name][index] = ids
-                    elif len(set(tail)) == 1:
-                        columns[name][index] = values[:shared] + tail[:1] * (len(ids) - shared)
+                    elif {text, *values[shared:]} == {text}:
+                        columns[name][index] = values[:shared] + [text] * (len(ids) - shared)
                     else:
                         return None
         return columns
 
     def _image_features(
-        self, vision: Inputs, leaders: Sequence[Row], units: Sequence[_Unit], order: list[int], rows: int
+        self, vision: Inputs, leaders: Sequence[Row], units: Sequence[Unit], order: list[int], rows: int
     ) -> Any:
         """Encode each image once and lay its features out for all rows."""
         features = self._encode_images(vision)
@@ -227,7 +212,7 @@ class InputEncoder:
         # One image became several entries (tiles): only a unit encoded by itself tells which are its own.
         by_row: list[Any] = [None] * rows
         for leader, unit in zip(leaders, units, strict=True):
-            alone = self._plain([leader], [_Unit(rows=[0], images=unit.images)])
+            alone = self._plain([leader], [Unit(rows=[0], images=unit.images)])
             encoded = self._encode_images(self._moved(alone))
             for index in unit.rows:
                 by_row[index] = encoded
@@ -243,7 +228,7 @@ class InputEncoder:
             **{name: value for name, value in inputs.items() if name in wanted}, return_dict=True
         )
 
-    def _same_as_plain(self, shared: Inputs, rows: Sequence[Row], units: Sequence[_Unit]) -> bool:
+    def _same_as_plain(self, shared: Inputs, rows: Sequence[Row], units: Sequence[Unit]) -> bool:
         plain = self._moved(self._plain(rows, units))
         return all(
             name in shared and torch.equal(shared[name], value)
@@ -261,74 +246,6 @@ class InputEncoder:
         }
 
 
-def _units(rows: Sequence[Row]) -> list[_Unit]:
-    """Gather rows by what their images show; every image is opened once."""
-    opened: dict[str, Any] = {}
-    units: dict[tuple[str, ...], _Unit] = {}
-    for index, row in enumerate(rows):
-        key = tuple(image.digest() for image in row.prompt.images)
-        if key not in units:
-            for digest, image in zip(key, row.prompt.images, strict=True):
-                if digest not in opened:
-                    opened[digest] = image.load()
-            units[key] = _Unit(rows=[], images=[opened[digest] for digest in key])
-        units[key].rows.append(index)
-    return list(units.values())
-
-
-def _image_order(units: Sequence[_Unit], rows: int) -> list[int]:
-    """Return for each image of each row, in order, its index among the units' images."""
-    by_row: list[range] = [range(0)] * rows
-    start = 0
-    for unit in units:
-        for index in unit.rows:
-            by_row[index] = range(start, start + len(unit.images))
-        start += len(unit.images)
-    return [image for row in by_row for image in row]
-
-
-def _unit_order(units: Sequence[_Unit], rows: int) -> list[int]:
-    """Return for each row the index of its unit."""
-    by_row = {index: place for place, unit in enumerate(units) for index in unit.rows}
-    return [by_row[index] for index in range(rows)]
-
-
-def _token_keys(inputs: Inputs) -> list[str]:
-    """Names of the tensors that have one whole number for each token."""
-    shape = inputs["input_ids"].shape
-    return [
-        name
-        for name, value in inputs.items()
-        if isinstance(value, torch.Tensor) and value.shape == shape and not value.is_floating_point()
-    ]
-
-
-def _left_padded(rows: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
-    """Stack rows of different length, flush right: (rows, longest)."""
-    width = max(len(row) for row in rows)
-    return torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows])
-
-
-def _alone(units: Sequence[_Unit]) -> list[_Unit]:
-    """The units with one row each, numbered in order."""
-    return [_Unit(rows=[place], images=unit.images) for place, unit in enumerate(units)]
-
-
-def _real_tokens(inputs: Inputs) -> dict[str, list[list[int]]]:
-    """What a processor gave for each token, without padding: name to one list for each row."""
-    real = inputs["attention_mask"].bool()
-    return {
-        name: [values[mask].tolist() for values, mask in zip(inputs[name], real, strict=True)]
-        for name in _token_keys(inputs)
-    }
-
-
-def _in_row_order(values: Sequence[list[int]], units: Sequence[_Unit]) -> list[list[int]]:
-    """Undo that units of one row each stand in another order than the rows."""
-    by_row = {unit.rows[0]: value for unit, value in zip(units, values, strict=True)}
-    return [by_row[index] for index in range(len(units))]
-
-
 def _has_layers(features: Any) -> bool:
     return getattr(features, "deepstack_features", None) is not None
 
@@ -337,10 +254,3 @@ def _joined(parts: Sequence[Any]) -> Any:
     if isinstance(parts[0], torch.Tensor):
         return torch.cat(list(parts))
     return [piece for part in parts for piece in part]
-
-
-def _appends_tokens(tokenizer: Any) -> bool:
-    """Tell whether the tokenizer closes a text with a token of its own, which would end the prefill."""
-    full = tokenizer("a")["input_ids"]
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    return bool(full[-len(bare) :] != bare)

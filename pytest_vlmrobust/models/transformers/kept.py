@@ -53,9 +53,9 @@ class KeptScores:
 
     def step(self, row: int) -> Step:
         """Return one row."""
-        probs = self.watched[row].double().exp().tolist()
+        probs = self.watched[row].cpu().double().exp().tolist()
         return Step(
-            probs=dict(zip(self.ids, probs, strict=True)), emitted=self.best[row].double().exp().item()
+            probs=dict(zip(self.ids, probs, strict=True)), emitted=self.best[row].cpu().double().exp().item()
         )
 
     @functools.cached_property

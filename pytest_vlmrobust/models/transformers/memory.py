@@ -15,7 +15,17 @@ _PROMPT_TOKENS = 1024
 _USABLE = 0.5
 """Share of the free memory that rows may take; the rest is for what a pass of the model needs meanwhile."""
 
+_MEMORY_SIGNS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
 _FALLBACK_BYTES = 1 << 32
+
+_UNKNOWN_ROWS = 16
+"""Rows of a model whose configuration does not tell what a token takes."""
 
 
 def rows_that_fit(model: Any, max_new_tokens: int) -> int:
@@ -30,9 +40,12 @@ def rows_that_fit(model: Any, max_new_tokens: int) -> int:
     """
     device = model.device
     tokens = _PROMPT_TOKENS + max_new_tokens
-    row = tokens * bytes_per_token(model.config.get_text_config(), model.dtype.itemsize)
-    fit = int(_USABLE * free_bytes(device) / max(1, row))
-    return max(1, min(fit, MOST_ROWS.get(device.type, MOST_ROWS["cpu"])))
+    most = MOST_ROWS.get(device.type, MOST_ROWS["cpu"])
+    try:
+        row = tokens * bytes_per_token(model.config.get_text_config(), model.dtype.itemsize)
+    except Exception:  # layers that differ, or a configuration that names its numbers otherwise
+        return min(_UNKNOWN_ROWS, most)
+    return max(1, min(int(_USABLE * free_bytes(device) / max(1, row)), most))
 
 
 def bytes_per_token(config: Any, itemsize: int) -> int:
@@ -56,18 +69,19 @@ def out_of_memory(error: Exception) -> bool:
     """Tell whether an error means that memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(
-        sign in str(error) for sign in ("out of memory", "not enough memory", "can't allocate memory")
-    )
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _MEMORY_SIGNS)
 
 
 def _free_main_memory(root: Path = Path("/")) -> int:
     """Return what the machine has free, or what is left of the control group's limit if that is less."""
     found = re.search(r"MemAvailable:\s*(\d+) kB", _text(root / "proc/meminfo"))
     free = [int(found[1]) * 1024] if found else []
-    limit, used = (_text(root / "sys/fs/cgroup" / name).strip() for name in ("memory.max", "memory.current"))
+    group = root / "sys/fs/cgroup"
+    limit, used = (_text(group / name).strip() for name in ("memory.max", "memory.current"))
     if limit.isdecimal() and used.isdecimal():
-        free.append(max(0, int(limit) - int(used)))
+        # Files that were read count as used, and are given up when memory is needed.
+        cached = re.search(r"^inactive_file (\d+)$", _text(group / "memory.stat"), re.M)
+        free.append(max(0, int(limit) - int(used) + (int(cached[1]) if cached else 0)))
     return min(free, default=_FALLBACK_BYTES)
 
 

@@ -177,8 +177,9 @@ class TransformersModel:
             ]
 
     def close(self) -> None:
-        """Drop the model and free its device's memory."""
-        del self._loaded, self._path, self._chat, self._reader
+        """Drop the model and free its device's memory; once is enough, and twice does no harm."""
+        for part in ("_loaded", "_path", "_chat", "_reader"):
+            self.__dict__.pop(part, None)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -193,14 +194,17 @@ class TransformersModel:
 
     def _until_memory_ends(self, rows: Sequence[Row]) -> Iterator[tuple[int, Answer]]:
         limit = self._checkpoint.options.max_new_tokens
+        left = dict(enumerate(rows))
         try:
             for ended in self._path.run(rows, rows_at_once=self._batch_size, max_new_tokens=limit):
-                yield from self._reader.read(rows, ended)
+                for place, answer in self._reader.read(rows, ended):
+                    del left[place]
+                    yield place, answer
             return
         except VlmRobustError:
             raise
         except Exception as error:
-            self._check_memory(error, rows)
+            self._check_memory(error, list(left.values()))
         # Outside of the handler the failed batch's tensors are no longer held by the traceback.
         self._batch_size = max(1, min(self._batch_size, len(rows)) // 2)
         self.on_smaller_batches()

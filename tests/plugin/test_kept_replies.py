@@ -278,11 +278,17 @@ def test_pruning_needs_no_test_of_a_model_and_makes_no_store(kept: pytest.Pytest
     result = kept.runpytest(STORE, "--vlm-store-prune=30kB")
     result.stdout.fnmatch_lines(["store *replies.sqlite: * entries deleted*"])
     assert path.stat().st_size <= 30_000
-    for store in ("--vlm-store=none.sqlite", "--vlm-store=off"):
-        result = kept.runpytest(store, "--vlm-store-prune=30kB")
-        assert result.ret == pytest.ExitCode.OK
-        result.stdout.no_fnmatch_line("*entries deleted*")
+    result = kept.runpytest("--vlm-store=none.sqlite", "--vlm-store-prune=30kB")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("*entries deleted*")
     assert not (kept.path / "none.sqlite").exists()
+
+
+def test_pruning_without_a_store_is_a_usage_error(kept: pytest.Pytester) -> None:
+    kept.makepyfile(test_it="def test_it(): pass")
+    result = kept.runpytest_subprocess("--vlm-store=off", "--vlm-store-prune=30kB")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --vlm-store-prune: --vlm-store=off leaves no store to prune"])
 
 
 def test_pruning_what_is_no_store_is_a_usage_error(kept: pytest.Pytester) -> None:

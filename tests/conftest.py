@@ -1,0 +1,14 @@
+import atexit
+import os
+import shutil
+import tempfile
+
+# Before anything imports torch: several processes that use every core each slow one another to a crawl.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Before anything asks where it is: the tests have a cache folder of their own, and so have the processes that
+# they start. The workers of pytest-xdist take their controller's.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _cache = tempfile.mkdtemp(prefix="vlmrobust-tests-")
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+    os.environ.update(XDG_CACHE_HOME=_cache, LOCALAPPDATA=_cache)
