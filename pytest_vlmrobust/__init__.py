@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     )
     from pytest_vlmrobust.evaluation import ask, evaluate
     from pytest_vlmrobust.judges import Judge, judge_consistency, load_judge
-    from pytest_vlmrobust.models.base import Answer, Model, ModelInfo
+    from pytest_vlmrobust.keys import content_key
+    from pytest_vlmrobust.models.base import Answer, Model, ModelInfo, Storable
     from pytest_vlmrobust.models.registry import load_model
     from pytest_vlmrobust.models.scripted import ScriptedModel
     from pytest_vlmrobust.store import Store
@@ -116,7 +117,8 @@ _HOMES = {
     ),
     "evaluation": ("ask", "evaluate"),
     "judges": ("Judge", "judge_consistency", "load_judge"),
-    "models.base": ("Answer", "Model", "ModelInfo"),
+    "keys": ("content_key",),
+    "models.base": ("Answer", "Model", "ModelInfo", "Storable"),
     "models.registry": ("load_model",),
     "models.scripted": ("ScriptedModel",),
     "store": ("Store",),

@@ -132,6 +132,8 @@ class Scoring:
         """Judge all cases together; where that fails, one by one, so that one cannot spoil the others."""
         try:
             given = self.judge.judge(cases)
+        except VlmRobustError:  # as in `_given`: what it says is meant for the user
+            raise
         except Exception as error:
             if len(cases) > 1:
                 return [verdict for case in cases for verdict in self._judged([case])]
