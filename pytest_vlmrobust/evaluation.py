@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from pytest_vlmrobust.errors import (
     UsageError,
     VacuousError,
 )
-from pytest_vlmrobust.judges import Judge, Panel, load_judge
+from pytest_vlmrobust.judges import Judge, Panel, close_judge, load_judge
 from pytest_vlmrobust.judges.preflight import MIN_KAPPA, check_preflight, preflight
 from pytest_vlmrobust.judging import Judged, Judging, judge_case
 from pytest_vlmrobust.models.base import Answer, Model, Storable
@@ -102,14 +103,20 @@ def evaluate(
     """
     names = resolve_conditions(conditions)
     chosen = tuple(samples)
-    known_judge = _known_judge(judge)
-    _check(model, chosen, seed, store)
-    prompts = Prompts(chosen, names, seed)
-    prompts.check()
-    told = _measured(known_judge, min_judge_kappa, store, model) if isinstance(judge, str) else {}
-    provenance = _provenance(model, chosen, names, known_judge, seed, dataset, {**told, **(context or {})})
-    run = _Run(model, known_judge, prompts, store, progress or _silent)
-    builder = EvaluationBuilder(sample_ids=[sample.id for sample in chosen], conditions=names)
+    with _known_judge(judge) as known_judge:
+        _check(model, chosen, seed, store)
+        prompts = Prompts(chosen, names, seed)
+        prompts.check()
+        told = _measured(known_judge, min_judge_kappa, store, model) if isinstance(judge, str) else {}
+        facts = {**told, **(context or {})}
+        provenance = _provenance(model, chosen, names, known_judge, seed, dataset, facts)
+        run = _Run(model, known_judge, prompts, store, progress or _silent)
+        builder = EvaluationBuilder(sample_ids=[sample.id for sample in chosen], conditions=names)
+        return _built(run, builder, provenance)
+
+
+def _built(run: _Run, builder: EvaluationBuilder, provenance: Mapping[str, Any]) -> Evaluation:
+    """Collect the records of a run; of one that is stopped, those of the samples that are whole."""
     try:
         for record in run.records():
             builder.add(record)
@@ -144,10 +151,10 @@ def ask(
         UsageError: an unknown condition or judge, or an argument of another type.
         ModelError: the model failed, or did not answer the prompt once.
     """
-    known_judge = _known_judge(judge)
-    _check(model, [sample], seed, None)
-    prompts = Prompts([sample], [condition], seed)
-    (record,) = _Run(model, known_judge, prompts, None, _silent).records()
+    with _known_judge(judge) as known_judge:
+        _check(model, [sample], seed, None)
+        prompts = Prompts([sample], [condition], seed)
+        (record,) = _Run(model, known_judge, prompts, None, _silent).records()
     return record
 
 
@@ -312,12 +319,19 @@ def _check(model: object, samples: Sequence[Sample], seed: int, store: object) -
     check_ids(samples)
 
 
-def _known_judge(judge: Judge | str) -> Judge:
-    if isinstance(judge, str):
-        return load_judge(judge)
-    if not isinstance(judge, Judge):
+@contextmanager
+def _known_judge(judge: Judge | str) -> Iterator[Judge]:
+    """Give the judge; one that a spec names is loaded, and freed afterwards."""
+    if isinstance(judge, Judge):
+        yield judge
+    elif isinstance(judge, str):
+        loaded = load_judge(judge)
+        try:
+            yield loaded
+        finally:
+            close_judge(loaded)
+    else:
         raise UsageError(f"judge must be a name or have name and judge(cases), got {type(judge).__name__}")
-    return judge
 
 
 def _measured(

@@ -54,7 +54,9 @@ class Judge(Protocol):
     def judge(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
         """Judge each case; one verdict for each, in the same order.
 
-        A case that the judge fails on is None, and no other case suffers from it.
+        A case that the judge fails on is None, and no other case suffers from it. Where it raises instead,
+        it is given the cases one by one, and those that it raises on are taken as None; but a
+        `pytest_vlmrobust.errors.VlmRobustError` is meant for the user, and ends the run.
         """
         ...
 

@@ -31,10 +31,10 @@ MAX_UNSCORED = 0.05
 _FIRST = 32
 """How many thoughts a judge is given to begin with: one that gives no verdict on any of them gets no more."""
 
-_AT_ONCE = 128
+_AT_ONCE = 64
+"""How many it is given at once after that; in between, progress is reported."""
 
 _CODES = {verdict: code for code, verdict in enumerate(Consistency)}
-
 
 Report = Callable[[int, int, int], None]
 

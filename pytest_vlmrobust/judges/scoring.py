@@ -57,6 +57,8 @@ class Scoring:
             UsageError: the judge did not give one verdict for each case.
             ModelError: the judge is a language model that cannot be loaded.
             StoreError: the store is damaged.
+            VlmRobustError: the judge itself raised it, to tell the user something; any other exception of it
+                leaves cases without a verdict.
         """
         verdicts = self._made(cases) if self._store is None else self._recalled(cases, self._store)
         self.failures += verdicts.count(None)
@@ -122,7 +124,7 @@ class Scoring:
                 for index, _ in batch:
                     left.pop(index, None)
                 yield batch
-        except VlmRobustError:  # it cannot be loaded, say: no failure on these cases alone
+        except VlmRobustError:  # meant for the user: no failure on these cases alone
             raise
         except Exception as error:  # a judge may fail in any way; it is counted, not guessed around
             self._raised = self._raised or gist(error)
@@ -132,7 +134,7 @@ class Scoring:
         """Judge all cases together; where that fails, one by one, so that one cannot spoil the others."""
         try:
             given = self.judge.judge(cases)
-        except VlmRobustError:  # as in `_given`: what it says is meant for the user
+        except VlmRobustError:  # meant for the user: no failure on these cases alone
             raise
         except Exception as error:
             if len(cases) > 1:

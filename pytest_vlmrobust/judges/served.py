@@ -142,6 +142,7 @@ class ServedText:
             self._client = ChatClient(
                 self.server,
                 concurrency=self.options.concurrency,
+                timeout_s=self.options.timeout_s,
                 total_s=self.options.total_s,
                 backoff_s=self.options.backoff_s,
                 most_tokens=self._switches.max_tokens,

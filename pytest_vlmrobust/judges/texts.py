@@ -127,11 +127,18 @@ class LocalText:
         """
         return [
             f"digest={self._digest}",
-            f"device={self.options.device.partition(':')[0]}",
+            f"device={self._kind_of_device()}",
             f"max_tokens={self._switches.max_tokens}",
             f"template={json.dumps(dict(self._switches.template), sort_keys=True)}",
             *library_versions(LIBRARIES),
         ]
+
+    def _kind_of_device(self) -> str:
+        """Name what it is run on; for ``auto``, what the machine offers, which takes no torch to tell."""
+        from pytest_vlmrobust.models.remembered import accelerators
+
+        kind = self.options.device.partition(":")[0]
+        return " ".join(["auto", *accelerators()]) if kind == "auto" else kind
 
     @property
     def details(self) -> Mapping[str, str]:

@@ -39,9 +39,10 @@ class ChatClient:
     """A server of chat completions, asked with several requests in flight.
 
     Requests begin in the order in which they come. One that fails in a way that may pass is tried again: HTTP
-    408, 409, 425, 429 and 5xx, a lost or broken connection, half a body, a body that is no reply. What never
-    passes, such as a refused key, fails at once, and so does every request after it. Where as many requests
-    in a row have failed as may be in flight, no further one is sent, until `complete` is called anew.
+    408, 409, 425, 429 and 5xx, a lost or broken connection, half a body, a body that is no reply or too large
+    for one, a redirect, which is not followed. What never passes, such as a refused key, fails at once, and
+    so does every request after it. Where as many requests in a row have failed as may be in flight, no
+    further one is sent, until `complete` is called anew.
 
     Args:
         server: the server.
@@ -70,6 +71,7 @@ class ChatClient:
         self.server = server
         self.concurrency = concurrency
         self._key = Key.from_environment() if key is None else key
+        self._key.check()
         self._timeout_s = total_s / 2 if timeout_s is None else timeout_s
         self._tries = Tries(total_s=total_s, backoff_s=backoff_s)
         self._most_bytes = _BODY_BYTES + _TOKEN_BYTES * most_tokens
@@ -198,7 +200,7 @@ class ChatClient:
             # Whatever else goes wrong below here: its traceback would bring the headers along.
             cause = error.__cause__ or error
             if isinstance(cause, TooLargeError):
-                raise LastingError(Failure(reason=str(cause), kind="request")) from None
+                raise PassingError(str(cause)) from None
             told = self._told(f"{type(cause).__name__}: {cause}")
             raise PassingError(f"the connection failed ({told})") from None
 
@@ -211,7 +213,7 @@ class ChatClient:
             told = (
                 f"HTTP {status}: it sends on to {target!r}, which is not followed; name that address yourself"
             )
-            return LastingError(Failure(reason=told, kind="refused", status=status))
+            return PassingError(told, status=status)
         if passes(status) and code != "insufficient_quota":
             return PassingError(told, status=status, retry_after=retry_after(response.headers))
         everyone = status in (401, 402, 403, 404, 405, 429)

@@ -25,6 +25,7 @@ _EXAMPLE = "openai:MODEL@http://localhost:8000/v1"
 _URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _SHORTEST_KEY = 8  # a shorter one is a placeholder, and would blot out half of any text
+_REVISION = re.compile(r"-\d{3,}(-\d\d)*|@.+|:latest")
 
 
 def is_server_spec(spec: str) -> bool:
@@ -49,9 +50,10 @@ def check_server_spec(spec: str) -> None:
     """Refuse a spec that names no server, or a server that cannot be asked; nothing is loaded, nobody asked.
 
     Raises:
-        UsageError: as `ServerSpec.parse`, or a library that is needed is not installed.
+        UsageError: as `ServerSpec.parse` and `Key.check`, or a library that is needed is not installed.
     """
     ServerSpec.parse(spec)
+    Key.from_environment().check()
     missing = [name for name in ("openai", "tenacity") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -131,14 +133,17 @@ def _check_url(url: str, where: str) -> None:
 def same_model(asked: str, said: str) -> bool:
     """Whether the model that replied is the one that was asked for, as far as its name tells.
 
-    >>> same_model("gpt-x", "gpt-x-2026-01-31"), same_model("org/gpt-x", "gpt-x"), same_model("a", "b")
-    (True, True, False)
+    >>> same_model("gpt-x", "gpt-x-2026-01-31"), same_model("org/gpt-x", "gpt-x")
+    (True, True)
+    >>> same_model("gpt-x", "gpt-x-mini")
+    False
     """
     if not said or asked == said:
         return True
     short, long = sorted((asked, said), key=len)
     # A date, a revision, an organization: what servers add to a name, or leave out.
-    return said.startswith((f"{asked}-", f"{asked}@")) or long.endswith(f"/{short}")
+    revised = said.startswith(asked) and _REVISION.fullmatch(said[len(asked) :]) is not None
+    return revised or long.endswith(f"/{short}")
 
 
 class Key:
@@ -154,6 +159,18 @@ class Key:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Key:
         """Take the key from the first of `KEY_VARIABLES` that is set, or none."""
         return cls(next(filter(None, (environment.get(name, "") for name in KEY_VARIABLES)), ""))
+
+    def check(self) -> None:
+        """Refuse a key that no header can carry; what comes to grief over it further down may show it.
+
+        Raises:
+            UsageError: it holds a line break, say.
+        """
+        if not (self._value.isascii() and self._value.isprintable()):
+            raise UsageError(
+                f"the key in {' or '.join(KEY_VARIABLES)} holds a line break or another character that no "
+                "header can carry: see whether it was copied whole and alone"
+            )
 
     def reveal(self) -> str:
         """Return the key for a header; "EMPTY", as servers without keys expect it, where there is none."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,6 +146,28 @@ def test_requests_that_fail_are_told(session: Any, server: FaultServer) -> None:
     result = session("--vlm-conditions=wrong-caption")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["requests that failed: 1.000 under wrong-caption"])
+
+
+def test_ctrl_c_ends_a_session_that_waits_for_replies(server: FaultServer, stage: pytest.Pytester) -> None:
+    stage.makepyfile(test_it="def test_it(vlm_run): pass")
+    command = [sys.executable, "-m", "pytest", f"--vlm-model={server.spec}", "--vlm-store=replies.sqlite"]
+    process = subprocess.Popen(
+        command, cwd=stage.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while sum("A. " in json.dumps(body["messages"]) for body in server.chats()) < 12:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    server.delay = 60.0
+    while server.at_once < 8:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    pressed = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert time.monotonic() - pressed < server.delay / 4
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
+    assert re.search(r"stopped after \d+ of 60 replies, which are kept in", output)
+    assert SECRET not in output
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])

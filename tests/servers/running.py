@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pytest_vlmrobust.models.bundled import bundled_folder
 
-PATIENCE = 180.0
-"""Seconds until a server has to be ready."""
+PATIENCE = 420.0
+"""Seconds until a server has to be ready; the first start of a fresh environment takes the longest."""
 
 # vLLM imports torchvision, for nothing here; beside a CPU build of torch its operators are missing.
 _LENIENT = """
@@ -52,6 +52,10 @@ class Running:
         with urllib.request.urlopen(f"{self.root}/metrics", timeout=10) as page:
             lines = page.read().decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
+
+    def prefix_tokens(self) -> tuple[float, float]:
+        """Count the tokens of prompts that vLLM looked for in its prefix cache, and those that it found."""
+        return self.metric("vllm:prefix_cache_queries_total"), self.metric("vllm:prefix_cache_hits_total")
 
 
 @contextmanager

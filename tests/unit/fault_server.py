@@ -16,9 +16,10 @@ import math
 import random
 import re
 import socket
+import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -119,6 +120,7 @@ class Manners:
         limit: the only field that may limit a reply's length, or "".
         greedy: takes a temperature of 0.
         sees: sees images.
+        patch: pixels of an image that a token stands for; 0: as many tokens for any image.
         says: the name of the model that it says has replied.
         key: the key that it wants, or "".
     """
@@ -136,12 +138,16 @@ class Manners:
     limit: str = ""
     greedy: bool = True
     sees: bool = True
+    patch: int = 0
     says: str = MODEL
     key: str = ""
 
 
 FAULTS = ("429", "500", "503", "half", "json", "closed", "empty", "wrong model")
 """Faults that pass and cost no time."""
+
+ALL_FAULTS = (*FAULTS, "408", "409", "redirect", "huge", "zipped", "timeout", "drip")
+"""All that pass."""
 
 
 @dataclass
@@ -151,10 +157,11 @@ class Faults:
     Attributes:
         queue: what happens to the next requests, one by one; "" is no fault.
         rate: the share of all other requests that meet a fault.
-        kinds: the faults that they may meet.
+        kinds: the faults that they meet, in turn.
         retry_after: what a 429 asks to wait, in seconds.
         seconds: how long a "timeout" takes, and a "drip" between two bytes.
         target: where a "redirect" leads.
+        met: how often each has happened.
     """
 
     queue: deque[str] = field(default_factory=deque)
@@ -163,6 +170,7 @@ class Faults:
     retry_after: str = ""
     seconds: float = 5.0
     target: str = ""
+    met: Counter[str] = field(default_factory=Counter)
     _luck: random.Random = field(default_factory=lambda: random.Random(4))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -170,7 +178,11 @@ class Faults:
         with self._lock:
             if self.queue:
                 return self.queue.popleft()
-            return self._luck.choice(self.kinds) if self._luck.random() < self.rate else ""
+            if self._luck.random() >= self.rate:
+                return ""
+            fault = self.kinds[self.met.total() % len(self.kinds)]
+            self.met[fault] += 1
+            return fault
 
 
 @dataclass(frozen=True)
@@ -187,6 +199,11 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # with five, a sixth connection at once would have to come again a second later
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class FaultServer:
     """The server, in threads of its own; `url` is its address."""
@@ -200,7 +217,7 @@ class FaultServer:
         self.delay = delay
         self.got: list[Got] = []
         self.most_at_once = 0
-        self._now = 0
+        self.at_once = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
         handler = type("Handler", (_Handler,), {"server_side": self})
@@ -232,13 +249,13 @@ class FaultServer:
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         with self._lock:
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             yield
         finally:
             with self._lock:
-                self._now -= 1
+                self.at_once -= 1
 
     def wait(self, seconds: float) -> None:
         self._ended.wait(seconds)
@@ -324,7 +341,8 @@ def _flat(content: Any, manners: Manners) -> tuple[str, list[str]]:
             assert head == "data:image/png;base64"
             image = Image.open(io.BytesIO(base64.b64decode(data)))
             images.append(hashlib.blake2b(image.tobytes(), digest_size=8).hexdigest())
-            text += "<|image|>" * _IMAGE_TOKENS
+            tokens = image.width * image.height // manners.patch if manners.patch else _IMAGE_TOKENS
+            text += "<|image|>" * tokens
     return text, images
 
 

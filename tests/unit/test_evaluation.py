@@ -17,9 +17,9 @@ from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.samples import Sample, samples_digest
 from pytest_vlmrobust.datasets.shapes import iterate_shapes, shapes_sample
-from pytest_vlmrobust.errors import DataError, ModelError, UsageError, VacuousError
+from pytest_vlmrobust.errors import DataError, ModelError, UsageError, VacuousError, VlmRobustError
 from pytest_vlmrobust.evaluation import ask, evaluate
-from pytest_vlmrobust.judges import RuleJudge
+from pytest_vlmrobust.judges import Panel, RuleJudge
 from pytest_vlmrobust.judges.base import Consistency, JudgeCase, Verdict
 from pytest_vlmrobust.judges.preflight import preflight
 from pytest_vlmrobust.models.base import Answer
@@ -216,6 +216,28 @@ def test_a_judge_that_always_fails_gives_no_verdict() -> None:
         VacuousError, match=r"judge failed on 40 of 40 .*\n.*\n.*\n.*\n.*TimeoutError: no answer"
     ):
         check(run, Gate("unfaithful_rate", "base", max=1.0))
+
+
+class MisusedJudge(CountingJudge):
+    """Has something to tell the user."""
+
+    def __init__(self, error: VlmRobustError) -> None:
+        super().__init__()
+        self.error = error
+
+    def judge(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
+        self.cases += cases
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [UsageError("no key is set"), ModelError("no weights")])
+def test_what_a_judge_tells_the_user_is_no_failure_on_a_case(error: VlmRobustError) -> None:
+    alone, member = MisusedJudge(error), MisusedJudge(error)
+    for judge in (alone, Panel([RuleJudge(), member])):
+        with pytest.raises(type(error)) as caught:
+            evaluate(ScriptedModel(grounded), SAMPLES, "base", judge=judge)
+        assert caught.value is error
+    assert len(alone.cases) == len(member.cases) == len(SAMPLES)  # asked once, and not case by case
 
 
 class OddJudge(CountingJudge):

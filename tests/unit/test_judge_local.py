@@ -286,6 +286,12 @@ def test_held_to_a_menu_the_likeliest_beginning_is_taken(opened: Opener) -> None
     assert replies(opened(menu=words, batch_size=1)) == held
 
 
+def test_on_a_cpu_questions_are_read_one_by_one(opened: Opener) -> None:
+    assert [len(batch) for batch in opened(menu=("so", "left")).complete(CHATS)] == [1] * len(CHATS)
+    assert len(next(opened(menu=("so", "left"), batch_size=4).complete(CHATS))) == 4
+    assert len(next(opened().complete(CHATS))) == len(CHATS)
+
+
 def test_the_identity_is_the_content_and_the_way_of_asking(folder: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
     one, other = (LocalText(name=str(where), options=LocalOptions(device="cpu")) for where in (folder, moved))
@@ -296,6 +302,21 @@ def test_the_identity_is_the_content_and_the_way_of_asking(folder: Path, tmp_pat
     assert LocalText(name=str(changed), options=LocalOptions(device="cpu")).identity != one.identity
     assert LocalText(name=str(folder), options=LocalOptions(device="cuda")).identity != one.identity
     assert any(line.startswith("torch=2") for line in one.identity)
+
+
+def test_a_store_that_two_machines_share_tells_their_verdicts_apart(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identities() -> list[Sequence[str]]:
+        options = (LocalOptions(device="auto"), LocalOptions(device="cpu"))
+        return [LocalText(name=str(folder), options=each).identity for each in options]
+
+    here = identities()
+    assert identities() == here
+    monkeypatch.setattr("pytest_vlmrobust.models.remembered.accelerators", lambda: ["linux", "nvidia0"])
+    there = identities()
+    assert there[0] != here[0]
+    assert there[1] == here[1]
 
 
 def test_a_known_family_is_told_by_the_folders_configuration(tmp_path: Path) -> None:

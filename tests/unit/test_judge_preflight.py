@@ -18,7 +18,7 @@ from pytest_vlmrobust.core.documents import report_document
 from pytest_vlmrobust.core.samples import LETTERS
 from pytest_vlmrobust.datasets.shapes import iterate_shapes
 from pytest_vlmrobust.errors import JudgeError, UsageError
-from pytest_vlmrobust.evaluation import evaluate
+from pytest_vlmrobust.evaluation import ask, evaluate
 from pytest_vlmrobust.judges import Consistency, JudgeCase, Panel, RuleJudge, Verdict
 from pytest_vlmrobust.judges import preflight as module
 from pytest_vlmrobust.judges.labelled import labelled_cases, labelled_digest
@@ -100,7 +100,7 @@ def test_accuracy_and_kappa_are_those_of_the_verdicts() -> None:
 def test_it_is_told_how_many_thoughts_are_judged() -> None:
     told: list[tuple[int, int, int]] = []
     preflight(model(), report=lambda *counts: told.append(counts))
-    assert told == [(0, ALL, 0), (32, ALL, 0), (160, ALL, 0)]
+    assert told == [(done, ALL, 0) for done in (0, 32, 96, 160, 224)]
 
 
 def test_the_rule_judge_is_to_be_trusted_and_measured_once_in_a_process(
@@ -299,6 +299,22 @@ def test_an_evaluation_with_a_judge_that_is_not_trusted_asks_the_model_nothing(
     assert list(judge_lines(run)) == [
         "judge scripted: no figures on 32 labelled thoughts, 32 of them without a verdict"
     ]
+
+
+def test_a_judge_that_is_named_is_freed_in_the_end_and_one_that_is_handed_over_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted = Scripted(knowing())
+    judge = LanguageModelJudge(scripted)
+    Spec(monkeypatch, judge)
+    evaluate(Mates(), SAMPLES, "base", judge="some/model")
+    ask(Mates(), SAMPLES[0], judge="some/model")
+    assert scripted.closed == 2
+    with pytest.raises(JudgeError):
+        evaluate(Mates(), SAMPLES, "base", judge="some/model", min_judge_kappa=1.1)
+    assert scripted.closed == 3
+    evaluate(Mates(), SAMPLES, "base", judge=judge)
+    assert scripted.closed == 3
 
 
 def test_a_judge_that_is_handed_over_is_taken_at_its_word() -> None:

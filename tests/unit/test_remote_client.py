@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.remote.client import ChatClient
 from pytest_vlmrobust.remote.spec import Key, ServerSpec
 from pytest_vlmrobust.remote.wire import Completion, Failure, Request
-from tests.unit.fault_server import FAULTS, MODEL, PROSE, FaultServer, Manners
+from tests.unit.fault_server import ALL_FAULTS, MODEL, PROSE, FaultServer, Manners
 
 SECRET = "sk-do-not-tell-0123456789"
 
@@ -84,11 +85,11 @@ def test_a_reply_is_handed_on_before_the_others_are_there(server: FaultServer) -
         assert [place for place, _ in asking.complete(asked)] == [1, 2, 0]
 
 
-@pytest.mark.parametrize("fault", [*FAULTS[:-1], "408", "409", "timeout", "drip"])
+@pytest.mark.parametrize("fault", [fault for fault in ALL_FAULTS if fault != "wrong model"])
 def test_a_fault_that_passes_is_tried_again(server: FaultServer, fault: str) -> None:
     server.faults.queue = deque([fault, fault])
     server.faults.seconds = 0.3 if fault == "drip" else 5.0
-    with client(server, timeout_s=0.4) as asking:
+    with client(server, timeout_s=0.4, most_tokens=64) as asking:
         came = asking.ask(request())
     assert isinstance(came, Completion)
     assert came.text == PROSE
@@ -133,6 +134,15 @@ def test_the_server_is_left_alone_for_as_long_as_it_asks(server: FaultServer) ->
     assert second.at - first.at >= 0.4
 
 
+def test_a_date_until_which_the_server_asks_to_be_left_alone_is_kept_to(server: FaultServer) -> None:
+    until = int(time.time()) + 2  # dates of HTTP know no parts of a second
+    server.faults.queue, server.faults.retry_after = deque(["429"]), formatdate(until, usegmt=True)
+    with client(server) as asking:
+        assert isinstance(asking.ask(request()), Completion)
+        assert time.time() >= until
+    assert len(server.got) == 2
+
+
 def test_a_wait_that_is_too_long_is_not_begun(server: FaultServer) -> None:
     server.faults.queue, server.faults.retry_after = deque(["429"]), "3600"
     began = time.monotonic()
@@ -143,10 +153,11 @@ def test_a_wait_that_is_too_long_is_not_begun(server: FaultServer) -> None:
     assert len(server.got) == 1
 
 
-def test_all_tries_together_have_a_limit_of_time(server: FaultServer) -> None:
-    server.faults.queue = deque(["500"] * 1000)
+@pytest.mark.parametrize("fault", ["500", "drip", "timeout"])
+def test_all_tries_together_have_a_limit_of_time(server: FaultServer, fault: str) -> None:
+    server.faults.queue, server.faults.seconds = deque([fault] * 1000), 0.05
     began = time.monotonic()
-    with client(server, total_s=0.5) as asking:
+    with client(server, total_s=0.5, timeout_s=10.0) as asking:
         failed(asking.ask(request(tries=1000)))
     assert 0.2 < time.monotonic() - began < 1.5
 
@@ -160,22 +171,22 @@ def test_a_server_that_is_not_there_is_told() -> None:
 
 def test_no_redirect_is_followed(server: FaultServer) -> None:
     with FaultServer() as other:
-        server.faults.queue, server.faults.target = deque(["redirect"]), f"{other.url}/chat/completions"
+        target = f"{other.url}/chat/completions"
+        server.faults.queue, server.faults.target = deque(["redirect"] * 3), target
         with client(server) as asking:
-            came = failed(asking.ask(request()))
+            came = failed(asking.ask(request(tries=3)))
         assert other.got == []
-    assert came.kind == "refused"
-    assert f"it sends on to '{other.url}/chat/completions', which is not followed" in came.reason
+    assert (came.kind, came.status) == ("server", 307)
+    assert f"it sends on to '{target}', which is not followed; name that address yourself" in came.reason
 
 
 @pytest.mark.parametrize("fault", ["huge", "zipped"])
 def test_a_reply_that_is_too_large_is_broken_off(server: FaultServer, fault: str) -> None:
-    server.faults.queue = deque([fault])
+    server.faults.queue = deque([fault] * 2)
     with client(server, most_tokens=64) as asking:
-        came = failed(asking.ask(request()))
-    assert came.kind == "request"
+        came = failed(asking.ask(request(tries=2)))
+    assert came.kind == "server"
     assert {"huge": "has more than 1512000 bytes", "zipped": "compressed"}[fault] in came.reason
-    assert len(server.got) == 1
 
 
 def test_a_request_that_is_refused_is_not_sent_again(server: FaultServer) -> None:
@@ -234,14 +245,18 @@ def test_none_for_now_is_asked_again_when_something_has_come_back(server: FaultS
 def test_ctrl_c_ends_it_at_once(server: FaultServer) -> None:
     server.delay = 20.0
     asking = client(server, total_s=30.0)
-    asking.complete([request()])
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    began = time.monotonic()
+    pressed: list[float] = []
+
+    def press() -> None:
+        pressed.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(0.5, press)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         list(asking.complete([request()] * 5))
     asking.close()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - pressed[0] < 1.0
     timer.join()
     assert not [thread for thread in threading.enumerate() if thread.name == "vlmrobust-requests"]
 
@@ -272,6 +287,16 @@ def test_documents_beside_chats_are_none_where_they_cannot_be_had(server: FaultS
         assert asking.post(f"{asking.server.root}/tokenize", {"prompt": "B"}) is None
         server.manners = Manners(token_ids=True)
         assert asking.post(f"{asking.server.root}/tokenize", {"prompt": "B"}) == {"tokens": [0x42]}
+
+
+@pytest.mark.parametrize("key", ["sk-0123\n456789", "sk-0123\x00456789", "sk-schlüssel"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(UsageError, match="the key in VLMROBUST_API_KEY or OPENAI_API_KEY holds") as caught:
+        ChatClient(ServerSpec.parse("openai:m@http://host/v1"), key=Key(key))
+    told = caught.getrepr(showlocals=True, style="long")
+    _, *below = told.reprtraceback.reprentries
+    assert len(below) == 2
+    assert not re.search(r"0123|456789|schl", "\n".join(str(entry) for entry in below))
 
 
 def test_a_concurrency_of_none_is_refused() -> None:

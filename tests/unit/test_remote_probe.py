@@ -210,6 +210,12 @@ def test_a_server_that_takes_no_image_is_told(server: FaultServer) -> None:
         found(server)
 
 
+def test_an_address_that_sends_on_is_told(server: FaultServer) -> None:
+    server.faults.rate, server.faults.kinds, server.faults.target = 1.0, ["redirect"], "https://other/v1"
+    with pytest.raises(ModelError, match=r"sends on to 'https://other/v1', which is not followed; name that"):
+        found(server)
+
+
 def test_the_probe_gets_over_faults_that_pass(server: FaultServer) -> None:
     calm = found(server)
     server.faults.queue = deque(["500", "", "closed", "429", "", "json", "", "half", "503"])

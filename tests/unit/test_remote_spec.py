@@ -67,6 +67,12 @@ def test_other_specs_name_no_server() -> None:
     assert not any(map(is_server_spec, ("openai", "bundled:grounded", "openai/clip", "")))
 
 
+def test_a_broken_key_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLMROBUST_API_KEY", "sk-0123\n456789")
+    with pytest.raises(UsageError, match="holds a line break"):
+        check_server_spec("openai:m@http://host/v1")
+
+
 def test_the_first_variable_that_is_set_gives_the_key() -> None:
     ours, theirs = {"VLMROBUST_API_KEY": "ours-0123"}, {"OPENAI_API_KEY": "theirs-0123"}
     assert Key.from_environment({**theirs, **ours}).reveal() == "ours-0123"
@@ -92,4 +98,8 @@ def test_names_of_one_model() -> None:
     assert same_model("m", "")
     assert same_model("org/m", "org/m")
     assert not same_model("gpt-x-mini", "gpt-x")
+    assert not same_model("gpt-x", "gpt-x-mini")
+    assert not same_model("gpt-4", "gpt-4-32k")
+    for said in ("gpt-4-0613", "gpt-4-2024-04-09", "gpt-4@20240409", "gpt-4:latest", "org/gpt-4"):
+        assert same_model("gpt-4", said)
     assert not same_model("m", "other/mm")

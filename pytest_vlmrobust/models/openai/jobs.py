@@ -88,6 +88,9 @@ class Errand:
 class Errands:
     """Gives a client its requests: first what a reply still needs, then the next prompt, within the budget.
 
+    Where there is a limit of costs, the first request goes alone: what its prompt has cost tells how many of
+    such prompts may be in flight.
+
     Attributes:
         spent: True when the budget has kept some from being sent.
     """
@@ -100,6 +103,7 @@ class Errands:
         self._urgent: deque[Errand] = deque()
         self._sent: list[Errand] = []
         self._held: dict[int, float] = {}
+        self._alone = budget.counts
 
     def add(self, errands: Sequence[Errand]) -> None:
         """Have these sent before any other."""
@@ -111,6 +115,9 @@ class Errands:
             queue = self._urgent or self._waiting
             if not queue and not self._held:
                 return
+            if self._alone and self._held:
+                yield None
+                continue
             held = self._budget.hold(queue[0].most_in(), queue[0].most_out) if queue else None
             if held is not None:
                 errand = queue.popleft()
@@ -127,6 +134,7 @@ class Errands:
     def returned(self, place: int, tokens: tuple[int, int]) -> Errand:
         """Take note that a request is done, and what it has cost; return what it was for."""
         self._budget.settle(self._held.pop(place), *tokens)
+        self._alone = False
         return self._sent[place]
 
     def close(self) -> None:

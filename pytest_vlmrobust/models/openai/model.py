@@ -92,6 +92,7 @@ class OpenAIModel:
         client = ChatClient(
             server,
             concurrency=options.concurrency,
+            timeout_s=options.timeout_s,
             total_s=options.total_s,
             backoff_s=options.backoff_s,
             most_tokens=max_new_tokens,
