@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -12,6 +12,9 @@ from pytest_vlmrobust.errors import DataError
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+
+Tags = tuple[tuple[str, str], ...]
+"""Names and values, in the order of the names, each name once."""
 
 LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")
 """The labels of the options, in order; a sample has 2 to 8 of them."""
@@ -51,11 +54,13 @@ class Sample:
         group: samples that share it are one question in several forms (a flip, a roll), or "".
         statements: for each option the sentence that asserts it, or None when only
             the generic wording is at hand.
+        tags: what a benchmark's own score needs to know beside category and group, such as
+            ``(("source", "COCO"),)``; see `make_tags`.
 
     Raises:
         DataError: the options are fewer than 2, more than 8, empty or not distinct, the answer
-            is none of them, there is no image, the statements do not match the options, or a text
-            is no string or holds half of a surrogate pair.
+            is none of them, there is no image, the statements do not match the options, a tag is
+            named twice, or a text is no string or holds half of a surrogate pair.
     """
 
     id: str
@@ -66,6 +71,7 @@ class Sample:
     category: str = ""
     group: str = ""
     statements: tuple[str, ...] | None = None
+    tags: Tags = ()
 
     def __post_init__(self) -> None:
         """Refuse a sample that no metric could be computed on."""
@@ -78,6 +84,7 @@ class Sample:
         if not self.question.strip():
             raise DataError(f"{where}: question is empty")
         check_choices(where, self.choices)
+        check_tags(where, self.tags)
         if not 0 <= self.answer < len(self.choices):
             raise DataError(
                 f"{where}: answer is option {self.answer}, but the {len(self.choices)} options are "
@@ -118,6 +125,34 @@ class Sample:
     def answer_letter(self) -> str:
         """The label of the right option."""
         return LETTERS[self.answer]
+
+
+def make_tags(tags: Mapping[str, str]) -> Tags:
+    """Bring tags into the form of `Sample.tags`, leaving those out whose value is "".
+
+    >>> make_tags({"type": "2D", "source": "COCO", "note": ""})
+    (('source', 'COCO'), ('type', '2D'))
+    """
+    return tuple(sorted((name, value) for name, value in tags.items() if value != ""))
+
+
+def check_tags(where: str, tags: object) -> None:
+    """Refuse tags that are no pairs of texts, or of which two have one name.
+
+    Raises:
+        DataError: they are anything but what `make_tags` gives.
+    """
+    wanted = "tags are pairs of texts in the order of their names, each name once; use make_tags({...})"
+    pairs = tags if isinstance(tags, tuple) else (tags,)
+    for pair in pairs:
+        match pair:
+            case (str(name), str(value)) if name and value:
+                if _HALF.search(name + value) is None:
+                    continue
+        raise DataError(f"{where}: {pair!r:.80} is no tag: {wanted}")
+    names = [name for name, _ in pairs]
+    if names != sorted(set(names)):
+        raise DataError(f"{where}: the tags are named {', '.join(names)}: {wanted}")
 
 
 def check_choices(where: str, choices: Sequence[str]) -> None:
@@ -161,6 +196,9 @@ def samples_digest(samples: Iterable[Sample]) -> str:
             *sample.choices,
             str(sample.answer),
             *(sample.statements or ()),
+            *(part for tag in sample.tags for part in tag),
+            # Where there are tags there is a score that counts by them, by category and by group.
+            *((sample.category, sample.group) if sample.tags else ()),
         )
         for part in parts:
             digest.update(part.encode())

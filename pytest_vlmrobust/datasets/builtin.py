@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from pytest_vlmrobust.core.samples import Sample
-from pytest_vlmrobust.datasets.registry import dataset
+from pytest_vlmrobust.datasets.benchmarks import SUMMARIES, benchmark
+from pytest_vlmrobust.datasets.registry import dataset, register_benchmark
 
 
 def _check_easy_vqa() -> None:
@@ -28,3 +30,7 @@ def easy_vqa(variant: str | None, seed: int) -> Iterable[Sample]:
     from pytest_vlmrobust.datasets.easy_vqa import easy_vqa_samples
 
     return easy_vqa_samples("train" if variant == "train" else "test", seed)
+
+
+for _name, _summary in SUMMARIES.items():
+    register_benchmark(_name, _summary, partial(benchmark, _name))

@@ -157,13 +157,7 @@ def _strict_base64(text: str) -> bytes | None:
 
 def _path(text: str, where: str, folder: Path) -> Path:
     """Resolve a path that must not leave the folder of the data set."""
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text):
-        raise DataError(f"{where}: {_shown(text)} is an address; download the image and give its path")
-    windows = PureWindowsPath(text)
-    if PurePosixPath(text).is_absolute() or windows.drive or windows.root:
-        raise DataError(f"{where}: {_shown(text)} is absolute; give a path relative to {folder}")
-    if ".." in (*PurePosixPath(text).parts, *windows.parts):
-        raise DataError(f"{where}: {_shown(text)} has '..' in it; images lie in {folder} or below")
+    refuse_outside(text, where, folder)
     try:
         path = (folder / text).resolve(strict=True)
     except (OSError, ValueError, RuntimeError) as error:
@@ -174,6 +168,21 @@ def _path(text: str, where: str, folder: Path) -> Path:
     if not path.is_file():
         raise DataError(f"{where}: {_shown(text)} is not a file")
     return folder / text
+
+
+def refuse_outside(text: str, where: str, folder: Path) -> None:
+    """Refuse a path that by its very text is not one below ``folder``.
+
+    Raises:
+        DataError: it is absolute, an address, or has ".." in it.
+    """
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", text):
+        raise DataError(f"{where}: {_shown(text)} is an address; download the image and give its path")
+    windows = PureWindowsPath(text)
+    if PurePosixPath(text).is_absolute() or windows.drive or windows.root:
+        raise DataError(f"{where}: {_shown(text)} is absolute; give a path relative to {folder}")
+    if ".." in (*PurePosixPath(text).parts, *windows.parts):
+        raise DataError(f"{where}: {_shown(text)} has '..' in it; images lie in {folder} or below")
 
 
 def _shown(value: object) -> str:

@@ -1,19 +1,26 @@
 """Data sets by name: the table of names, and from a spec to the samples that a run uses.
 
-A spec is ``NAME``, ``NAME:VARIANT``, ``NAME:PATH`` or the path of a ``.jsonl`` file.
+A spec is ``NAME``, ``NAME:VARIANT``, ``NAME:PATH``, for a benchmark also ``NAME:ORGANIZATION/NAME`` on the
+Hugging Face hub, or the path of a ``.jsonl`` file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_vlmrobust.core.samples import Sample, check_ids
+from pytest_vlmrobust.datasets.faults import Fault, refuse_faults
 from pytest_vlmrobust.datasets.subset import check_count, choose_samples
 from pytest_vlmrobust.errors import UsageError, VacuousError, unknown_name
+
+if TYPE_CHECKING:
+    from pytest_vlmrobust.datasets.benchmarks.facts import Benchmark
+    from pytest_vlmrobust.datasets.downloads import Downloads
 
 Make = Callable[[str | None, int], Iterable[Sample]]
 """From what stands after the colon of the spec (None for nothing) and a seed to the samples."""
@@ -37,6 +44,7 @@ class Dataset:
         variants: the words that may stand after the colon; empty when a path may.
         needs_path: True when a path must stand there.
         check: further checks that cost little, made before any model is loaded.
+        benchmark: gives the facts about it, for a benchmark that is read from its official files.
     """
 
     name: str
@@ -46,6 +54,36 @@ class Dataset:
     variants: tuple[str, ...] = ()
     needs_path: bool = False
     check: Callable[[], None] | None = None
+    benchmark: Callable[[], Benchmark] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A data set that was loaded.
+
+    Attributes:
+        samples: the samples that are used, at least one; their ids are distinct.
+        score_name: name of the data set's own score, or "" where it has none.
+        headline: which of the benchmark's scores stands for the data set: the first that applies to all its
+            rows, and not only to the ones that are used.
+        faults: what is wrong with the data, of all its rows and not only of the ones that are used.
+        facts: what was read, as JSON values.
+    """
+
+    samples: tuple[Sample, ...]
+    score_name: str = ""
+    headline: str = ""
+    faults: tuple[Fault, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report says beside the name: ``score``, ``headline``, ``faults`` and ``facts``."""
+        return {
+            **({"score": self.score_name} if self.score_name else {}),
+            **({"headline": self.headline} if self.headline else {}),
+            **({"faults": [fault.to_json() for fault in self.faults]} if self.faults else {}),
+            **({"facts": dict(self.facts)} if self.facts else {}),
+        }
 
 
 _REGISTRY: dict[str, Dataset] = {}
@@ -109,6 +147,16 @@ def dataset(
     return register
 
 
+def register_benchmark(name: str, summary: str, facts: Callable[[], Benchmark]) -> None:
+    """Register a benchmark that is read from its official files."""
+
+    def make(rest: str | None, seed: int) -> Iterable[Sample]:
+        return load_dataset(f"{name}:{rest}", seed=seed).samples
+
+    entry = Dataset(name=name, make=make, summary=summary, needs_path=True, benchmark=facts)
+    _REGISTRY[name] = entry
+
+
 def unregister(name: str) -> None:
     """Take a data set out of the registry; for tests that register their own."""
     _REGISTRY.pop(name, None)
@@ -138,7 +186,19 @@ def check_dataset_spec(spec: str) -> None:
 
 
 def load_samples(spec: str, *, limit: int | None = None, seed: int = 0) -> list[Sample]:
-    """Load the samples that a spec names.
+    """Load the samples that a spec names; a thin form of `load_dataset`, with its arguments and errors."""
+    return list(load_dataset(spec, limit=limit, seed=seed).samples)
+
+
+def load_dataset(
+    spec: str,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    downloads: Downloads | None = None,
+) -> Loaded:
+    """Load the data set that a spec names.
 
     Args:
         spec: ``shapes``, ``shapes:train``, ``easy-vqa``, ``PATH.jsonl``, or a registered ``NAME``
@@ -146,29 +206,31 @@ def load_samples(spec: str, *, limit: int | None = None, seed: int = 0) -> list[
         limit: the most samples to use. Of an endless data set the first ones are used; of any other
             a seeded choice as `choose_samples` makes it, in the order of the data.
         seed: seeds that choice and whatever the data set draws itself.
-
-    Returns:
-        At least one sample; ids are distinct.
+        strict: refuse a benchmark whose data has faults, instead of counting them.
+        downloads: whether a benchmark's images may be fetched that it gives by their address; by default not.
 
     Raises:
         UsageError: the spec is wrong, the limit is less than 1, or an endless data set is used
             without one.
-        DataError: the data cannot be used.
+        DataError: the data cannot be used, or has faults where ``strict`` refuses them.
         VacuousError: no sample is left.
     """
     check_limit(limit)
     check_dataset_spec(spec)
     found, rest = _resolve(spec)
+    if found is not None and found.benchmark is not None:
+        return _loaded(found.benchmark(), rest or "", spec, limit, seed, strict=strict, downloads=downloads)
     if found is None:
         from pytest_vlmrobust.datasets.files import read_jsonl
 
-        return _chosen(read_jsonl(Path(spec)), spec, limit, seed)
-    if not found.endless:
-        return _chosen(_all(found, rest, seed), spec, limit, seed)
-    if limit is None:
+        samples = _chosen(read_jsonl(Path(spec)), spec, limit, seed)
+    elif not found.endless:
+        samples = _chosen(_all(found, rest, seed), spec, limit, seed)
+    elif limit is None:
         raise UsageError(f"data set {spec!r} never ends: give a limit, such as limit=200 or --vlm-limit=200")
-    samples = list(islice(_made(found, rest, seed), limit))
-    return _checked(samples, spec)
+    else:
+        samples = _checked(list(islice(_made(found, rest, seed), limit)), spec)
+    return Loaded(samples=tuple(samples))
 
 
 def check_limit(limit: int | None) -> None:
@@ -205,8 +267,56 @@ def _check_rest(found: Dataset, rest: str | None) -> None:
         if rest not in found.variants:
             raise unknown_name(f"variant of data set {found.name!r}", rest, found.variants)
         return
+    if found.benchmark is not None:
+        from pytest_vlmrobust.datasets.benchmarks.sources import check_source
+
+        check_source(found.benchmark(), rest)
+        return
     if not rest or not Path(rest).exists():
         raise UsageError(f"data set {found.name!r}: nothing is at {rest!r} (looked from {Path.cwd()})")
+
+
+def _loaded(
+    facts: Benchmark,
+    rest: str,
+    spec: str,
+    limit: int | None,
+    seed: int,
+    *,
+    strict: bool,
+    downloads: Downloads | None,
+) -> Loaded:
+    """Read a benchmark, and choose from it."""
+    from pytest_vlmrobust.datasets.benchmarks.available import available
+    from pytest_vlmrobust.datasets.benchmarks.reading import read_benchmark
+    from pytest_vlmrobust.datasets.benchmarks.sources import source_of
+
+    read = read_benchmark(facts, source_of(facts, rest), seed=seed, downloads=downloads)
+    if strict:
+        refuse_faults(read.faults, spec)
+    chosen = _chosen(list(read.samples), spec, limit, seed)
+    samples, gone = available(chosen)
+    faults = (*read.faults, *gone)
+    return Loaded(
+        samples=tuple(_checked(samples, spec, faults)),
+        score_name=facts.name,
+        headline=_headline(facts.name, read.samples),
+        faults=faults,
+        facts={"rows": len(read.samples), **read.facts},
+    )
+
+
+def _headline(benchmark: str, samples: Sequence[Sample]) -> str:
+    """Which score stands for all samples of a benchmark."""
+    from pytest_vlmrobust.core.scores import Labels, Scorer
+
+    labels = Labels(
+        ids=[sample.id for sample in samples],
+        categories=[sample.category for sample in samples],
+        groups=[sample.group for sample in samples],
+        tags=[dict(sample.tags) for sample in samples],
+    )
+    return Scorer(benchmark, labels).headline
 
 
 def _all(found: Dataset, rest: str | None, seed: int) -> list[Sample]:
@@ -236,8 +346,10 @@ def _chosen(samples: list[Sample], spec: str, limit: int | None, seed: int) -> l
     return samples if limit is None else choose_samples(samples, limit, seed=seed)
 
 
-def _checked(samples: list[Sample], spec: str) -> list[Sample]:
+def _checked(samples: list[Sample], spec: str, faults: Iterable[Fault] = ()) -> list[Sample]:
     if not samples:
-        raise VacuousError(f"data set {spec!r} gave no samples: there is nothing to test")
+        reasons = "; ".join(f"{fault.told}: {', '.join(fault.examples)}" for fault in faults)
+        told = f" ({reasons})" if reasons else ""
+        raise VacuousError(f"data set {spec!r} gave no samples: there is nothing to test{told}")
     check_ids(samples)
     return samples

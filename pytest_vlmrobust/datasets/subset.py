@@ -20,8 +20,8 @@ def choose_samples(samples: Sequence[Sample], limit: int, *, seed: int) -> list[
 
     Each category gets its share of the limit (largest remainder), so that the figures of the
     choice resemble those of the whole. Samples of one group are chosen all together or not at all;
-    then fewer than ``limit`` may be chosen, never more. A category is that of a group's first
-    sample. Whether a sample is preferred depends on (seed, group or id) alone, so that the order
+    then fewer than ``limit`` may be chosen, never more. A category is that of a group's sample with
+    the smallest id. Whether a sample is preferred depends on (seed, group or id) alone, so that the order
     of the file changes nothing.
 
     Args:
@@ -77,7 +77,8 @@ def _strata(samples: Sequence[Sample], seed: int) -> dict[str, list[_Unit]]:
         units.setdefault(key, []).append(position)
     strata: dict[str, list[_Unit]] = {}
     for unit in units.values():
-        strata.setdefault(samples[unit[0]].category, []).append(unit)
+        first = min((samples[position] for position in unit), key=lambda sample: sample.id)
+        strata.setdefault(first.category, []).append(unit)
     return {
         name: sorted(strata[name], key=lambda unit: _rank(samples[unit[0]], seed)) for name in sorted(strata)
     }
