@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from pytest_vlmrobust.conditions.abstain import SUFFIX, offer_abstention, plain_name
 from pytest_vlmrobust.conditions.claims import statement
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.samples import LETTERS, Sample
@@ -106,18 +107,21 @@ class Case:
 _REGISTRY: dict[str, Condition] = {}
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
+_ZHAO = (
+    BASE,
+    "stop-think",
+    "wrong-think",
+    "wrong-think-but",
+    "wrong-caption",
+    "wrong-caption-disclaimer",
+)
+
 CONDITION_SETS: dict[str, tuple[str, ...]] = {
-    "zhao2026": (
-        BASE,
-        "stop-think",
-        "wrong-think",
-        "wrong-think-but",
-        "wrong-caption",
-        "wrong-caption-disclaimer",
-    ),
+    "zhao2026": _ZHAO,
     "controls": (BASE, "correct-caption", "correct-think"),
+    "abstain": (BASE, *(name + SUFFIX for name in _ZHAO)),
 }
-"""Named sets; ``all`` stands for every registered condition."""
+"""Named sets; ``all`` stands for every registered condition, as it is registered."""
 
 
 def condition(
@@ -175,23 +179,38 @@ def get_condition(name: str) -> Condition:
     Raises:
         UsageError: there is none of this name; near misses are named.
     """
-    try:
-        return _REGISTRY[name]
-    except KeyError:
-        raise unknown_name("condition", name, [*_REGISTRY, *CONDITION_SETS, "all"]) from None
+    plain = plain_name(name)
+    if plain not in _REGISTRY:
+        raise unknown_name("condition", name, [*_REGISTRY, *CONDITION_SETS, "all"])
+    return _REGISTRY[name] if name == plain else _abstaining(_REGISTRY[plain])
+
+
+def _abstaining(plain: Condition) -> Condition:
+    """The same condition with one more option, by which the model may decline to answer."""
+    name = plain.name + SUFFIX
+
+    def make(case: Case) -> Prompt:
+        prompt = plain.make(replace(case, condition=plain.name))
+        return offer_abstention(replace(prompt, condition=name)) if isinstance(prompt, Prompt) else prompt
+
+    told = f"{plain.summary.removesuffix('.')}; the model may abstain."
+    return replace(plain, name=name, make=make, summary=told)
 
 
 def resolve_conditions(names: str | Iterable[str]) -> tuple[str, ...]:
     """Expand names and sets into conditions: ``base`` first, each once, in the order asked for.
 
     Args:
-        names: one string, in which commas separate names, or several strings.
+        names: one string, in which commas separate names, or several strings. A name or set may end in
+            ``+abstain``.
 
     Raises:
         UsageError: an unknown name, or no name at all.
 
     >>> resolve_conditions("wrong-think,controls")
     ('base', 'wrong-think', 'correct-caption', 'correct-think')
+    >>> resolve_conditions("controls+abstain")
+    ('base', 'base+abstain', 'correct-caption+abstain', 'correct-think+abstain')
     """
     asked = [names] if isinstance(names, str) else list(names)
     words = [word.strip() for item in asked for word in item.split(",") if word.strip()]
@@ -199,12 +218,19 @@ def resolve_conditions(names: str | Iterable[str]) -> tuple[str, ...]:
         raise UsageError("conditions is empty: name at least one condition or set, such as 'zhao2026'")
     chosen: dict[str, None] = {BASE: None}
     for word in words:
-        members: Sequence[str] = CONDITION_SETS.get(word, ())
-        if word == "all":
-            members = registered_conditions()
-        for member in members or (get_condition(word).name,):
+        for member in _members(word) or (get_condition(word).name,):
             chosen[member] = None
     return tuple(chosen)
+
+
+def _members(word: str) -> Sequence[str]:
+    """The conditions of a set, or none where it is no set."""
+    if word in CONDITION_SETS:
+        return CONDITION_SETS[word]
+    if word == "all":
+        return registered_conditions()
+    plain = plain_name(word)
+    return () if plain == word else [plain_name(name) + SUFFIX for name in _members(plain)]
 
 
 def planted_option(sample: Sample, *, seed: int) -> int:
@@ -213,7 +239,7 @@ def planted_option(sample: Sample, *, seed: int) -> int:
     return seeded(seed, sample.id, "plant").choice(wrong)
 
 
-def perturb(sample: Sample, condition: str, *, seed: int = 0) -> Prompt:
+def perturb(sample: Sample, condition: str, *, seed: int = 0, planted: int | None = None) -> Prompt:
     """Apply a condition to a sample.
 
     Args:
@@ -221,22 +247,30 @@ def perturb(sample: Sample, condition: str, *, seed: int = 0) -> Prompt:
         condition: name of a registered condition.
         seed: seeds the choice of the planted option and the condition's own choices, together
             with the sample's id.
+        planted: index of the wrong option that a misleading condition asserts, instead of the seed's choice.
 
     Raises:
-        UsageError: no condition has this name, it raised an error, or it returned no prompt.
+        UsageError: no condition has this name, it raised an error, or it returned no prompt; or ``planted``
+            is no wrong option of the sample.
+        DataError: the condition offers to abstain, and the sample cannot take one more option.
     """
     chosen = get_condition(condition)
-    planted = {
+    if planted is not None and (planted == sample.answer or not 0 <= planted < len(sample.choices)):
+        raise UsageError(
+            f"planted={planted!r} for sample {sample.id!r}: the index of a wrong option is needed, from 0 to "
+            f"{len(sample.choices) - 1} without {sample.answer}, the right one"
+        )
+    index = {
         None: None,
         "right": sample.answer,
-        "wrong": planted_option(sample, seed=seed),
+        "wrong": planted_option(sample, seed=seed) if planted is None else planted,
     }[chosen.plants]
     case = Case(
         sample=sample,
         condition=condition,
         plants=chosen.plants,
-        planted=planted,
-        rng=seeded(seed, sample.id, condition),
+        planted=index,
+        rng=seeded(seed, sample.id, plain_name(condition)),
     )
     try:
         prompt = chosen.make(case)

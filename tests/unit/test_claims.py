@@ -1,19 +1,18 @@
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_vlmrobust.conditions.claims import Claim, claim, sample_claim, statement
-from pytest_vlmrobust.conditions.wording.how import HOW_RULES
-from pytest_vlmrobust.conditions.wording.place import PLACE_RULES
-from pytest_vlmrobust.conditions.wording.polar import CHOICE_RULES, POLAR_RULES
-from pytest_vlmrobust.conditions.wording.questions import BLANK_RULE
-from pytest_vlmrobust.conditions.wording.what import WHAT_RULES
+from pytest_vlmrobust.claiming import fault_of
+from pytest_vlmrobust.conditions.claims import Claim, claim, claims, count_rules, sample_claim, statement
+from pytest_vlmrobust.conditions.wording.questions import ALL_RULES
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.datasets.images import BytesImage
 
@@ -29,7 +28,7 @@ def test_claims_read_as_english(question: str, option: str, expected: str) -> No
     made = claim(question, option)
     if expected == "generic":
         text = option.rstrip(".")
-        expected = f'The right answer to the question "{question}" is "{text}".'
+        expected = f'The answer to the question "{question}" is "{text}".'
         assert made.rule == "generic"
     else:
         assert made.rule != "generic"
@@ -42,9 +41,52 @@ def test_the_table_is_as_long_as_it_should_be_and_has_no_case_twice() -> None:
 
 
 def test_every_rule_words_a_case_of_the_table() -> None:
-    tables = (PLACE_RULES, HOW_RULES, WHAT_RULES, POLAR_RULES, CHOICE_RULES, (BLANK_RULE,))
     fired = {claim(question, option).rule for question, option, _ in CASES}
-    assert {rule.name for table in tables for rule in table} | {"generic", "sentence"} == fired
+    assert {rule.name for rule in ALL_RULES} | {"generic", "sentence"} == fired
+
+
+COLLECTED = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+]
+"""Questions in the manner of each benchmark, with the claims as a person has read and approved of them."""
+
+BENCHMARKS = ["3dsrbench", "cv-bench", "spatial-mm", "whatsup", "vstar", "mmbench", "mme-realworld-lite"]
+BENCHMARKS += ["sat", "pixmo-count", "geometry3k", "mmstar", "blink", "realworldqa", "hallusionbench"]
+
+
+@pytest.mark.parametrize("row", COLLECTED, ids=lambda row: f"{row['benchmark']}: {row['question'][-60:]}")
+def test_claims_on_collected_questions_are_those_that_were_approved(row: dict[str, Any]) -> None:
+    made = [claim.text for claim in claims(row["question"], row["choices"])]
+    assert made == row["claims"]
+
+
+def test_many_questions_were_collected_for_every_benchmark() -> None:
+    counts = Counter(row["benchmark"] for row in COLLECTED)
+    assert sorted(counts) == sorted(BENCHMARKS)
+    assert min(counts.values()) >= 20
+    assert len(COLLECTED) >= 300
+    assert len({(row["question"], *row["choices"]) for row in COLLECTED}) == len(COLLECTED)
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_few_claims_are_generic(benchmark: str) -> None:
+    rows = [row for row in COLLECTED if row["benchmark"] == benchmark]
+    rules = Counter(claim.rule for row in rows for claim in claims(row["question"], row["choices"]))
+    assert rules["generic"] / rules.total() < 0.05
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_a_claim_on_a_collected_question_holds_its_option_and_no_other(benchmark: str) -> None:
+    faults = [
+        (made.text, fault)
+        for row in COLLECTED
+        if row["benchmark"] == benchmark
+        for option, made in zip(row["choices"], claims(row["question"], row["choices"]), strict=True)
+        if (fault := fault_of(made.text, option, row["choices"], row["question"]))
+    ]
+    # A generic claim quotes the question, and "if I turn left, …" is part of what is asked.
+    assert [text for text, _ in faults if '"' not in text and "turn left, the" not in text] == []
 
 
 QUESTIONS = sorted({question for question, _, _ in CASES})
@@ -111,6 +153,80 @@ def test_a_claim_names_no_other_option_that_the_question_lists(words: list[str],
     assert one in made.text
     assert two not in made.text
     assert three not in made.text
+
+
+option_lists = st.one_of(
+    st.lists(
+        st.one_of(
+            options, st.sampled_from(["cat", "a cat", "the cat", "Cat.", "yes", "no", "1", "2", "A", "B"])
+        ),
+        min_size=2,
+        max_size=8,
+        unique_by=lambda option: option.strip().casefold(),
+    ).filter(lambda choices: all(choice.strip() for choice in choices)),
+    st.sampled_from([row["choices"] for row in COLLECTED]),
+)
+
+
+@given(st.one_of(questions, st.sampled_from([row["question"] for row in COLLECTED])), option_lists)
+@example("Which animal is the tallest?", ["red", "."])
+@example("Are all the dogs brown?", ["red", "\N{DINGBAT NEGATIVE CIRCLED DIGIT ONE}"])
+def test_claims_of_one_question_are_sentences_and_all_distinct(question: str, choices: list[str]) -> None:
+    made = claims(question, choices)
+    assert len({one.text.casefold() for one in made}) == len(choices)
+    for option, one in zip(choices, made, strict=True):
+        assert one.text.endswith(".")
+        assert not one.text.endswith("..")
+        assert "\n" not in one.text
+        if shown(option).lower() not in {"yes", "no"}:
+            assert shown(option).casefold() in one.text.casefold()
+
+
+@given(st.sampled_from(COLLECTED), st.permutations(WORDS))
+def test_claims_name_none_of_the_other_options(row: dict[str, Any], words: list[str]) -> None:
+    choices = words[:4]
+    for option, made in zip(choices, claims(row["question"], choices), strict=True):
+        others = [other for other in choices if other != option and other not in row["question"].lower()]
+        assert option in made.text.lower()
+        assert not [other for other in others if other in made.text.lower()]
+
+
+def test_options_that_one_sentence_cannot_tell_apart_are_told_by_their_letters() -> None:
+    made = [claim.text for claim in claims("What is on the sofa?", ("cat", "a cat", "dog"))]
+    assert made == [
+        'The answer to the question "What is on the sofa?" is option A, "cat".',
+        'The answer to the question "What is on the sofa?" is option B, "a cat".',
+        "A dog is on the sofa.",
+    ]
+
+
+def test_all_options_together_tell_which_capitals_belong_to_names() -> None:
+    jobs = [claim.text for claim in claims("What is the occupation of the man?", ("Fisherman", "Baker"))]
+    assert jobs == ["The occupation of the man is a fisherman.", "The occupation of the man is a baker."]
+    names = [
+        claim.text for claim in claims("Which of these colonies is larger?", ("Georgia", "New Hampshire"))
+    ]
+    assert names == ["Georgia is larger.", "New Hampshire is larger."]
+
+
+def test_all_options_together_tell_which_words_are_alternatives() -> None:
+    question = "Are the bench and the tree next to each other or far away from each other?"
+    made = [claim.text for claim in claims(question, ("next to each other", "far away from each other"))]
+    assert made == [
+        "The bench and the tree are next to each other.",
+        "The bench and the tree are far away from each other.",
+    ]
+
+
+def test_rules_are_counted_over_all_options_the_most_frequent_first() -> None:
+    assert count_rules([sample_of(None), sample_of(None), sample_of(("It is red.", "It is blue."))]) == {
+        "what-is": 4,
+        "given": 2,
+    }
+    assert list(count_rules([sample_of(("It is red.", "It is blue.")), sample_of(None)])) == [
+        "given",
+        "what-is",
+    ]
 
 
 @pytest.mark.parametrize("question", [question for question, option, _ in CASES if option == "no"])

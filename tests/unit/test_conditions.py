@@ -168,7 +168,7 @@ def test_a_planted_text_names_the_planted_option_and_no_other(sample: Sample, na
     prompt = perturb(sample, name)
     assert prompt.planted is not None
     planted = sample.choices[LETTERS.index(prompt.planted)]
-    assert planted in prompt.planted_text
+    assert planted.casefold() in prompt.planted_text.casefold()  # a sentence may begin with it
     named_in_question = [choice for choice in sample.choices if choice in sample.question]
     others = [choice for choice in sample.choices if choice != planted and choice not in named_in_question]
     assert not [other for other in others if other in prompt.planted_text]
@@ -205,7 +205,8 @@ def test_sets_have_the_conditions_that_the_protocol_names() -> None:
     assert resolve_conditions("zhao2026") == BUILT_IN[:6]
     assert resolve_conditions("controls") == ("base", "correct-caption", "correct-think")
     assert resolve_conditions("all") == BUILT_IN
-    assert set(CONDITION_SETS) == {"zhao2026", "controls"}
+    assert resolve_conditions("abstain") == ("base", *(f"{name}+abstain" for name in BUILT_IN[:6]))
+    assert set(CONDITION_SETS) == {"zhao2026", "controls", "abstain"}
 
 
 def test_conditions_are_resolved_with_base_first_and_each_once() -> None:
@@ -234,7 +235,7 @@ def test_an_unknown_name_is_refused_with_near_misses(name: str, near: str) -> No
             refused()
         message = str(caught.value)
         assert message.startswith(f"unknown condition '{name}': did you mean {near}")
-        assert "Known: all, base, " in message
+        assert "Known: abstain, all, base, " in message
 
 
 def test_a_condition_of_the_users_works_by_name() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pytest_vlmrobust.conditions.wording import words as w
 from pytest_vlmrobust.conditions.wording.english import (
+    head_noun,
     is_adjective,
     is_comparative,
     is_participle,
@@ -14,6 +15,7 @@ from pytest_vlmrobust.conditions.wording.english import (
 )
 
 _MOST_SUBJECT_WORDS = 5
+_JOINING = {"so", "and", "or", "but", "while", "than", "as", "not", "never", "then", "when", "whenever"}
 _SHADES = {"clear", "dark", "bright", "deep", "pale"}
 
 
@@ -47,6 +49,8 @@ def _predicate_index(words: Sequence[str]) -> int | None:
     first = words[0].lower()
     if first in w.PRONOUNS:
         return 1
+    if _names_value(words):
+        return len(words) - 1
     if first in w.DEMONSTRATIVES and (len(words) == 2 or words[1].lower() in w.ARTICLES or _starts(words, 1)):
         return 1
     strong = [i for i in range(1, len(words)) if _starts_strongly(words, i)]
@@ -58,6 +62,16 @@ def _predicate_index(words: Sequence[str]) -> int | None:
     if len(words) <= _MOST_SUBJECT_WORDS and _can_stand_last(words):
         return len(words) - 1
     return None
+
+
+def _names_value(words: Sequence[str]) -> bool:
+    """Say whether the last word is a number or a name, asked about as such: "the city in the north Oslo"."""
+    head, last = head_noun(" ".join(words[:-1])), words[-1]
+    if words[-2].lower() in w.PREPOSITIONS | w.DETERMINERS or words[-2][:1].isupper():
+        return False
+    return (last[0].isdigit() and head in w.ATTRIBUTE_NOUNS) or (
+        last[0].isupper() and head in w.NAMED_NOUNS | w.ATTRIBUTE_NOUNS
+    )
 
 
 def _starts(words: Sequence[str], at: int) -> bool:
@@ -92,7 +106,7 @@ def _starts_strongly(words: Sequence[str], at: int) -> bool:
         return False
     if word in {"a", "an"}:
         return _ends_noun_phrase(before) and at > 1
-    if _modifies(before) and not _starts_strongly(words, at - 1):
+    if _modifies(before) and not (at > 1 and _starts_strongly(words, at - 1)):
         return False
     last_two = at + 2 == len(words) and is_adjective(after) and word in _SHADES
     closes = (
@@ -100,11 +114,16 @@ def _starts_strongly(words: Sequence[str], at: int) -> bool:
         or after in {"", "and", "or", "than", "enough"} | w.PREPOSITIONS | w.PLACE_STARTERS | w.PLACE_ADVERBS
     )
     if word in {"the", "as"}:
-        return (word == "the" and after == "same") or (word == "as" and is_adjective(after))
+        return (word == "the" and _singles_out(after)) or (word == "as" and is_adjective(after))
     if is_verb_in_ing(word):
         return True
     if is_participle(word):
-        return closes or after in w.ARTICLES or is_adjective(after) or is_verb_in_ing(after)
+        return (
+            closes
+            or after in w.ARTICLES | {"first", "second", "third", "last"}
+            or is_adjective(after)
+            or is_verb_in_ing(after)
+        )
     if is_comparative(word):
         return closes or "than" in [later.lower() for later in words[at + 1 :]]
     if word in w.ADVERBS:
@@ -113,7 +132,15 @@ def _starts_strongly(words: Sequence[str], at: int) -> bool:
         )
     if word in {"left", "right"}:
         return after == "of"
-    return is_adjective(word) and closes and not (word in w.NOUNS_TOO and after in w.PREPOSITIONS)
+    names = word in w.NOUNS_TOO and (after in w.PREPOSITIONS or before in w.POSITIONS)
+    return is_adjective(word) and closes and not names
+
+
+def _singles_out(word: str) -> bool:
+    """Say whether a predicate may begin with "the" and this word: "the same", "the largest"."""
+    return word in {"same", "most", "least", "only", "first", "last", "best", "worst", "main"} or (
+        len(word) > 5 and word.endswith("est") and word not in {"forest", "interest", "harvest", "request"}
+    )
 
 
 def _modifies(word: str) -> bool:
@@ -158,7 +185,10 @@ def _verb_index(words: Sequence[str]) -> int | None:
     for at in range(first, len(words)):
         before = words[at - 1].lower()
         if words[at].lower() in w.VERBS and not (
-            before in w.DETERMINERS - w.DEMONSTRATIVES or before in w.PREPOSITIONS or _modifies(before)
+            before in w.DETERMINERS - w.DEMONSTRATIVES
+            or before in w.PREPOSITIONS
+            or before.endswith("'s")
+            or _modifies(before)
         ):
             return at
     return _verb_before_object(words, first)
@@ -167,7 +197,9 @@ def _verb_index(words: Sequence[str]) -> int | None:
 def _verb_before_object(words: Sequence[str], first: int) -> int | None:
     """Take the word before the second noun phrase for the verb, when nothing else can stand there."""
     for at in range(first, len(words) - 1):
-        if words[at].lower() in w.PREPOSITIONS or _modifies(words[at]):
+        if words[at].lower() in w.PREPOSITIONS | w.CLAUSE_WORDS | w.ADVERBS | _JOINING or _modifies(
+            words[at]
+        ):
             return None
         if words[at + 1].lower() in w.DETERMINERS:
             return at

@@ -11,12 +11,23 @@ from collections.abc import Sequence
 
 from pytest_vlmrobust.conditions.wording import words as w
 
-_COMPARATIVES = frozenset({"more", "less", "fewer", "worse", "better", "closer", "farther", "further"}) | {
+_COMPARATIVES = frozenset(
+    {"more", "less", "fewer", "worse", "better", "closer", "nearer", "farther", "further"}
+) | {
     form
     for adjective in w.ADJECTIVES
     for form in (f"{adjective}er", f"{adjective}r", f"{adjective}{adjective[-1]}er", f"{adjective[:-1]}ier")
 }
-_FORMS = (("is", "are"), ("was", "were"), ("has", "have"))
+_CLOSED = w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS | w.ADVERBS | w.PLACE_STARTERS | w.CLAUSE_WORDS
+_OPEN = (
+    w.ADJECTIVES
+    | w.MASS_NOUNS
+    | w.COMMON_NOUNS
+    | {"top", "bottom", "center", "middle", "yes", "upper", "lower"}
+)
+_KNOWN = _CLOSED | _OPEN
+_DRINKS = ("wine ", "beer ", "water ", "drinking ", "champagne ", "cocktail ", "tall ", "empty ", "full ")
+_AFTER_NOUN = {"that", "which", "who", "ahead", "nearby", "visible", "present", "shown"}
 _QUANTITY = re.compile(r"[#$€£]?\d[\d.,:/%-]*\S*")
 
 
@@ -38,7 +49,7 @@ def head_noun(phrase: str) -> str:
     """
     found = ""
     for word in phrase.lower().split():
-        if found and word in w.PREPOSITIONS | {"that", "which", "who"}:
+        if found and word in w.PREPOSITIONS | _AFTER_NOUN:
             break
         found = word.strip(",;()")
     return found
@@ -55,7 +66,7 @@ def is_plural(phrase: str) -> bool:
         return False
     if first in w.NUMBER_WORDS or first in {"these", "those", "both", "many", "several"}:
         return True
-    if first.isdigit():
+    if first.isdecimal():
         return int(first) != 1
     head = head_noun(phrase)
     if " and " in phrase.lower() or head in w.ALWAYS_PLURAL:
@@ -77,13 +88,17 @@ def singular(noun_phrase: str) -> str:
     ('red box', 'person', 'cup of tea')
     """
     head = head_noun(noun_phrase)
-    one = "glass" if head == "glasses" and " of " in noun_phrase.lower() else _singular_word(head)
+    drinking = head == "glasses" and (
+        " of " in noun_phrase.lower() or noun_phrase.lower().startswith(_DRINKS)
+    )
+    one = "glass" if drinking else singular_word(head)
     return re.sub(rf"\b{re.escape(head)}\b", one, noun_phrase, count=1, flags=re.IGNORECASE)
 
 
-def _singular_word(noun: str) -> str:
-    if noun in w.PLURALS:
-        return w.PLURALS[noun]
+def singular_word(noun: str) -> str:
+    """Return the singular of a noun in lower case; of one that is none, the noun itself."""
+    if not noun or noun in w.PLURALS:
+        return w.PLURALS.get(noun, "")
     if not is_plural(noun) or noun in w.ALWAYS_PLURAL:
         return noun
     if noun.endswith("ies"):
@@ -91,46 +106,6 @@ def _singular_word(noun: str) -> str:
     if noun.endswith(("ches", "shes", "xes", "sses", "zzes", "toes")):
         return noun[:-2]
     return noun[:-1]
-
-
-def third_person(verb: str) -> str:
-    """Return the form for he, she or it.
-
-    >>> [third_person(verb) for verb in ("show", "have", "touch", "carry", "play")]
-    ['shows', 'has', 'touches', 'carries', 'plays']
-    """
-    if verb in {"have", "do", "go", "be"}:
-        return {"have": "has", "do": "does", "go": "goes", "be": "is"}[verb]
-    if verb.endswith(("s", "sh", "ch", "x", "z")):
-        return f"{verb}es"
-    if verb.endswith("y") and verb[-2:-1] not in set("aeiou"):
-        return f"{verb[:-1]}ies"
-    return f"{verb}s"
-
-
-def affirmed(subject: str, auxiliary: str, verb: str) -> str:
-    """Turn "does X show" around: what is past or modal keeps its auxiliary.
-
-    >>> affirmed("the image", "does", "show"), affirmed("you", "can", "see")
-    ('the image shows', 'you can see')
-    """
-    if auxiliary.lower() == "does":
-        return f"{subject} {third_person(verb.lower())}"
-    return f"{subject} {verb}" if auxiliary.lower() == "do" else f"{subject} {auxiliary.lower()} {verb}"
-
-
-def agreeing(be: str, subject: str) -> str:
-    """Return the form of "be" or "have" that agrees with the subject, in the tense of ``be``.
-
-    A single capitalized word may be a name in -s, so the form that came is kept.
-
-    >>> agreeing("is", "the dogs"), agreeing("were", "the dog"), agreeing("has", "they")
-    ('are', 'was', 'have')
-    """
-    if subject[:1].isupper() and " " not in subject:
-        return be  # perhaps a name: "Mars", "the Netherlands"
-    one, many = next(forms for forms in _FORMS if be.lower() in forms)
-    return many if is_plural(subject) or subject.lower() in {"they", "we", "you"} else one
 
 
 def with_indefinite(phrase: str) -> str:
@@ -143,11 +118,13 @@ def with_indefinite(phrase: str) -> str:
     stands_alone = (
         phrase[0].isupper()
         or not phrase[0].isalpha()
-        or first in w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS | w.ADVERBS
+        or first in w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS | w.ADVERBS | w.CLAUSE_WORDS
         or is_verb_in_ing(first)
         or head_noun(phrase) in w.MASS_NOUNS | w.ADJECTIVES - {"square", "plain", "oval", "human"}
         or is_plural(phrase)
     )
+    if first == "other" and not stands_alone:
+        return f"an{phrase}"
     return phrase if stands_alone else f"{_indefinite_article(phrase)} {phrase}"
 
 
@@ -158,43 +135,52 @@ def _indefinite_article(phrase: str) -> str:
     return "an" if first.startswith((*"aeiou", *w.VOWEL_SOUNDS)) else "a"
 
 
+_LABELED = re.compile(r"\w+ (?:[A-Z]\d?|\d{1,2})")
+
+
 def with_definite(phrase: str) -> str:
     """Put "the" before a noun phrase that has no determiner and is no name; else leave it.
 
-    >>> [with_definite(p) for p in ("lamp", "a lamp", "Anna", "3")]
-    ['the lamp', 'a lamp', 'Anna', '3']
+    >>> [with_definite(p) for p in ("lamp", "a lamp", "Anna", "3", "point B")]
+    ['the lamp', 'a lamp', 'Anna', '3', 'point B']
     """
     first = phrase.lower().split()[0]
     stands_alone = (
         phrase[0].isupper()
         or not phrase[0].isalpha()
-        or first in w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS
+        or first in w.DETERMINERS | w.PRONOUNS | w.PREPOSITIONS | w.CLAUSE_WORDS
         or is_verb_in_ing(first)
+        or _LABELED.fullmatch(phrase) is not None
     )
     return phrase if stands_alone else f"the {phrase}"
 
 
-def in_mid_sentence(phrase: str) -> str:
+def in_mid_sentence(phrase: str, *, named: bool = False) -> str:
     """Take the capital off a first word that is certainly no name.
+
+    Args:
+        phrase: what may begin with a capital.
+        named: whether a name is asked for; then only words such as "the" and "on" lose their capital.
 
     >>> in_mid_sentence("On the mat"), in_mid_sentence("Anna"), in_mid_sentence("Left"), in_mid_sentence("A")
     ('on the mat', 'Anna', 'left', 'A')
     """
     first, _, rest = phrase.partition(" ")
     lower = first.lower()
-    known = (
-        w.DETERMINERS
-        | w.PRONOUNS
-        | w.PREPOSITIONS
-        | w.ADVERBS
-        | w.ADJECTIVES
-        | w.PLACE_STARTERS
-        | w.MASS_NOUNS
-    )
-    common = lower in known or is_verb_in_ing(lower) or lower in {"top", "bottom", "center", "middle", "yes"}
     only_first_is_capital = first[:1].isupper() and first[1:] == first[1:].lower()
     single_letter = len(first) == 1 and (not rest or lower != "a")
-    return f"{lower} {rest}".strip() if common and only_first_is_capital and not single_letter else phrase
+    lowered = lower in _CLOSED or (not named and is_common(lower) and rest == rest.lower())
+    return f"{lower} {rest}".strip() if lowered and only_first_is_capital and not single_letter else phrase
+
+
+def is_common(word: str) -> bool:
+    """Say whether a word, in lower case, is known to be no name."""
+    return (
+        word in _KNOWN
+        or word.endswith(("tic", "tive", "tory", "ional"))
+        or is_verb_in_ing(word)
+        or singular_word(word) in w.COMMON_NOUNS
+    )
 
 
 def is_verb_in_ing(word: str) -> bool:

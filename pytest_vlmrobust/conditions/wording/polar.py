@@ -1,31 +1,53 @@
-"""Claims for questions that begin with a verb: yes or no, or a choice between alternatives."""
+"""Claims for questions that begin with a verb and are answered with yes or no."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from pytest_vlmrobust.conditions.wording import words as w
 from pytest_vlmrobust.conditions.wording.clauses import split_predicate, split_verb
-from pytest_vlmrobust.conditions.wording.english import (
-    affirmed,
-    contains_phrase,
-    is_participle,
-    is_plural,
-    with_indefinite,
-)
+from pytest_vlmrobust.conditions.wording.denials import is_negated
+from pytest_vlmrobust.conditions.wording.english import is_participle, with_indefinite
 from pytest_vlmrobust.conditions.wording.rules import BE, DO, Option, rule
+from pytest_vlmrobust.conditions.wording.verbs import affirmed, agreeing
 
 _SOME = {"anything": "something", "anyone": "someone", "anybody": "somebody"}
+_WHOLE = {"all", "both", "each", "every", "everyone", "everybody", "everything"}
+_INDEFINITE = w.NUMBER_WORDS | {
+    *("a", "an", "some", "most", "many", "few", "several", "no", "none", "nobody", "nothing", "neither"),
+    *("either", "at", "only", "exactly", "just", "about", "over", "under", "more", "less", "fewer", "half"),
+    *("another", "enough", "plenty", "almost", "nearly", "multiple", "someone", "somebody", "something"),
+    *("lots", "part"),
+}
+"""What a subject may begin with that "not" behind the verb does not deny."""
+_DENIED = "it is not true that"
+_NOT_DENIED_WITH_NO = re.compile(
+    r"(?:no|none|nothing|nobody|neither|either|both|all|each|every|everyone|everybody|everything|someone|somebody|"
+    r"something|most)\b|.*\band (?:an?|the|some|no|not|one|two)\b|.*\b(?:not|never)\b",
+    re.IGNORECASE,
+)
+_ADVERB = re.compile(r" (?:neither|hardly|barely|scarcely|rarely|seldom|even)", re.IGNORECASE)
+_RELATIVE = re.compile(r" (?:who|which|that|whose)\b", re.IGNORECASE)
+"""What makes a "not" after it part of the subject: "the man who is not sitting"."""
+_KEEPS_PLACE = re.compile(r"(?:still|also|already|mostly|at least|at most|probably)\b", re.IGNORECASE)
+_LOSE_SENSE = {"must", "might", "may"}
+"""Verbs that say something else with "not": who must not stop is forbidden to."""
 _NONE = {"anything": "nothing", "anyone": "no one", "anybody": "nobody"}
-_MOST_ALTERNATIVE_WORDS = 5
 
 
 def _existence(match: re.Match[str], option: Option) -> str | None:
     """Word "is there (not) X": a negated question is taken at its word, so that yes means "there is not"."""
-    there, thing = f"there {match['be'].lower()}", match["x"]
+    thing = match["x"]
+    be = (
+        agreeing(match["be"], thing.split(None, 1)[1])
+        if re.match("any ", thing, re.IGNORECASE)
+        else match["be"]
+    )
+    there = f"there {be.lower()}"
     if match["neg"]:
-        return f"{there} not {thing}" if option.polarity else f"{there} {thing}"
+        return f"{there} not {thing}" if option.polarity else f"{there} {_some(thing)}"
+    if not option.polarity and _NOT_DENIED_WITH_NO.search(thing):
+        return f"{_DENIED} {there} {thing}"
     return f"{there} {_some(thing) if option.polarity else _none_of(thing)}"
 
 
@@ -40,7 +62,7 @@ def _none_of(thing: str) -> str:
     first, _, rest = thing.partition(" ")
     if first.lower() in _NONE:
         return f"{_NONE[first.lower()]} {rest}".strip()
-    if first.lower() in {"a", "an", "any"} and rest:
+    if first.lower() in {"a", "an", "any", "some"} and rest:
         return "no " + re.sub(r" or an? ", " or ", rest)
     if first.lower() in w.QUANTITIES or first.isdigit() or first.lower() in w.DETERMINERS:
         return f"not {thing}"
@@ -63,153 +85,153 @@ def _article(det: str, noun: str) -> str:
 
 def _be(match: re.Match[str], option: Option) -> str | None:
     be, body = match["be"].lower(), match["x"]
-    subject, negated, predicate = body.partition(" not ")
-    if not negated:
-        split = split_predicate(body)
-        if split is None:
-            return None
-        subject, predicate = split
-    return _joined(subject, be, predicate, option.polarity != bool(negated))
+    for adverb in ("not", "never"):
+        subject, found, predicate = body.partition(f" {adverb} ")
+        if found:
+            return _negated(subject, be, adverb, predicate, yes=bool(option.polarity))
+    split = _in_two(body) or split_predicate(body)
+    if split is None or _cut_short(split[0]):
+        return None
+    return _joined(split[0], be, split[1], positive=bool(option.polarity))
 
 
-def _joined(subject: str, be: str, predicate: str, positive: bool) -> str | None:
+def _in_two(body: str) -> tuple[str, str] | None:
+    """Part a body before an adverb that belongs to the predicate: "the dog neither black nor white"."""
+    found = _ADVERB.search(body)
+    if found is None or body[: found.start()].lower().split()[-1] in w.DETERMINERS:  # "the even numbers"
+        return None
+    return body[: found.start()], body[found.start() + 1 :]
+
+
+def _negated(subject: str, be: str, adverb: str, predicate: str, *, yes: bool) -> str | None:
+    """Word "is X not P" and "is X never P"; of "are all X not P" nobody knows what yes means."""
+    if not _is_definite(subject) or _RELATIVE.search(subject):
+        return None
+    if yes:
+        return f"{subject} {be} {adverb} {predicate}"
+    if adverb == "not" and not is_negated(predicate):
+        return f"{subject} {be} {predicate}"
+    return f"{_DENIED} {subject} {be} {adverb} {predicate}"
+
+
+def _cut_short(subject: str) -> bool:
+    """Say whether a subject ends with what may be its verb: "the bag left", but not "the car on the left"."""
+    words = subject.lower().split()
+    return len(words) > 2 and words[-1] in {"left", "right"} and words[-2] not in w.DETERMINERS | w.POSITIONS
+
+
+def _is_definite(subject: str) -> bool:
+    """Say whether "not" behind its verb denies what is said of a subject, and nothing else could."""
+    word = subject.lower().split()[0]
+    return not (word in _INDEFINITE | _WHOLE or word in _SOME or word == "any" or word.isdigit())
+
+
+def _joined(subject: str, be: str, predicate: str, *, positive: bool) -> str:
     """Join subject and predicate; words such as "anyone" and "all" take the denial themselves."""
+    told = _renamed(subject, positive=positive)
+    if told is not None:
+        return f"{told} {be} {predicate}"
+    if positive:
+        return f"{subject} {be} {predicate}"
+    if is_negated(f"{subject} {predicate}") or _KEEPS_PLACE.match(predicate):
+        return f"{_DENIED} {subject} {be} {predicate}"
+    if subject.lower().split()[0] in _WHOLE:
+        return f"not {subject} {be} {predicate}"
+    return (
+        f"{subject} {be} not {predicate}"
+        if _is_definite(subject)
+        else f"{_DENIED} {subject} {be} {predicate}"
+    )
+
+
+def _renamed(subject: str, *, positive: bool) -> str | None:
+    """Reword a subject with "any": "anyone" becomes "someone" or "no one"; None for any other subject."""
     first, _, rest = subject.partition(" ")
     word = first.lower()
     if word in _SOME:
-        return f"{(_SOME if positive else _NONE)[word]} {rest}".strip() + f" {be} {predicate}"
+        return f"{(_SOME if positive else _NONE)[word]} {rest}".strip()
     if word == "any":
         quantity = "some" if positive else "none" if rest.startswith("of ") else "no"
-        return f"{quantity} {rest} {be} {predicate}"
-    if positive:
-        return f"{subject} {be} {predicate}"
-    whole = word in {"all", "both", "each", "every", "everyone", "everybody", "everything"}
-    return f"not {subject} {be} {predicate}" if whole else f"{subject} {be} not {predicate}"
+        return f"{quantity} {rest}"
+    return None
 
 
 def _have(match: re.Match[str], option: Option) -> str | None:
     """Word "has the man finished eating"."""
     split = split_predicate(match["x"])
+    if split is not None and " never" in split[0].lower():
+        return None
     if option.polarity is None or split is None or not is_participle(split[1].split()[0]):
         return None
-    return _joined(split[0], match["have"].lower(), split[1], option.polarity)
+    return _joined(split[0], match["have"].lower(), split[1], positive=option.polarity)
 
 
 def _do(match: re.Match[str], option: Option) -> str | None:
-    do, body = match["do"].lower(), match["x"]
+    do, body, positive = match["do"].lower(), match["x"], bool(option.polarity)
     subject, negated, action = body.partition(" not ")
-    if not negated:
-        split = split_verb(body)
-        if split is None:
-            return None
-        subject, verb, rest = split
-        action = f"{verb} {rest}".strip()
-    if option.polarity == bool(negated):
+    if negated:
+        return _do_not(subject, do, action, yes=positive)
+    subject, never, action = body.partition(" never ")
+    if never and do not in {"do", "does", "did"}:
+        lead = "" if positive else f"{_DENIED} "
+        return f"{lead}{subject} {do} never {action}" if _is_definite(subject) else None
+    split = split_verb(body)
+    if split is None or split[0].lower().split()[0] == "not":
+        return None
+    subject, verb, rest = split
+    told = _renamed(subject, positive=positive)
+    if told is not None:
+        return f"{affirmed(told, do, verb)} {rest}".strip()
+    if positive:
+        return f"{affirmed(subject, do, verb)} {_some(rest)}".strip()
+    denied = is_negated(f"{subject} {rest}") or do in _LOSE_SENSE
+    if subject.lower().split()[0] in _WHOLE and do != "can" and not denied:
+        return f"not {affirmed(subject, do, verb)} {rest}".strip()
+    if denied or not _is_definite(subject):
+        return f"{_DENIED} {affirmed(subject, do, verb)} {rest}".strip()
+    return (
+        f"{subject} cannot {verb} {rest}".strip()
+        if do == "can"
+        else f"{subject} {do} not {verb} {rest}".strip()
+    )
+
+
+def _do_not(subject: str, do: str, action: str, *, yes: bool) -> str | None:
+    """Word "does X not V"."""
+    if not _is_definite(subject) or _RELATIVE.search(subject) or do in _LOSE_SENSE or is_negated(action):
+        return None
+    if yes:
         return f"{subject} cannot {action}" if do == "can" else f"{subject} {do} not {action}"
     verb, _, rest = action.partition(" ")
     return f"{affirmed(subject, do, verb)} {_some(rest)}".strip()
 
 
-def _be_choice(match: re.Match[str], option: Option) -> str | None:
-    """Word "is X this or that": the predicate with one alternative in the place of all."""
-    body = match["x"]
-    split = split_predicate(_first_of(body))
-    if split is None:
+def _correct(match: re.Match[str], option: Option) -> str:
+    """Word "is it true that X"."""
+    return match["x"] if option.polarity else f"it is not true that {match['x']}"
+
+
+def _truth(match: re.Match[str], option: Option) -> str | None:
+    """Word a statement that is asked about as a whole."""
+    if option.polarity is None and option.text.lower() not in {"true", "false"}:
         return None
-    subject = split[0]
-    chosen = choose(body[len(subject) :], option.mid)
-    return None if chosen is None else f"{subject} {match['be'].lower()} {chosen}"
+    holds = option.polarity or option.text.lower() == "true"
+    text = match["x"]
+    first, _, rest = text.partition(" ")
+    common = first.lower() in w.DETERMINERS | w.PRONOUNS and first != "I"
+    return (
+        text
+        if holds
+        else f"it is {'false' if option.polarity is None else 'not true'} that "
+        + (f"{first.lower()} {rest}" if common else text)
+    )
 
 
-def _first_of(alternatives: str) -> str:
-    """Cut a question off after the first of its alternatives, as if there were no other."""
-    return re.split(r"\s*,\s*|\s+or\s+", alternatives)[0]
-
-
-def _do_choice(match: re.Match[str], option: Option) -> str | None:
-    body = match["x"]
-    split = split_verb(_first_of(body))
-    if split is None:
-        return None
-    subject, verb, _ = split
-    chosen = choose(body[len(f"{subject} {verb}") :], option.mid)
-    return None if chosen is None else f"{affirmed(subject, match['do'], verb)} {chosen}"
-
-
-def choose(text: str, option: str) -> str | None:
-    """Put one alternative in the place of all.
-
-    Returns None where there are no alternatives, or the option is not exactly one of them.
-
-    >>> choose("on the left or right of me", "right")
-    'on the right of me'
-    """
-    items = [item.split() for item in re.split(r"\s*,\s*(?:or\s+)?|\s+or\s+", text) if item.strip()]
-    wanted = option.split()
-    if len(items) < 2:
-        return None
-    if items[0][-1].lower() in w.PREPOSITIONS:
-        return _choose_place(items, wanted)
-    lengths = sorted(range(1, _MOST_ALTERNATIVE_WORDS + 1), key=lambda length: abs(length - len(wanted)))
-    for length in lengths:
-        forms = _parallel_forms(items, length)
-        hits = [form for form in forms if contains_phrase(form, wanted)]
-        if len(hits) == 1:
-            return re.sub(r"\bthe different\b", "different", " ".join(hits[0]))
-    return None
-
-
-def _choose_place(items: Sequence[Sequence[str]], wanted: Sequence[str]) -> str | None:
-    """Choose among phrases that share what follows them: "in front of or behind the cat"."""
-    last = items[-1]
-    ends = [at for at, word in enumerate(last) if word.lower() in w.PREPOSITIONS]
-    if not ends:
-        return None
-    end = ends[-1] + 1
-    phrases = [[*phrase, *last[end:]] for phrase in (*items[:-1], last[:end])]
-    hits = [phrase for phrase in phrases if contains_phrase(phrase, wanted)]
-    return " ".join(hits[0]) if len(hits) == 1 else None
-
-
-def _parallel_forms(items: Sequence[Sequence[str]], length: int) -> list[list[str]]:
-    """Spell each alternative out, taking ``length`` words of each for what differs; [] where that fails."""
-    if len(items[0]) < length:
-        return []
-    lead, cores = list(items[0][:-length]), [list(items[0][-length:])]
-    leads, tail = [lead], []
-    for number, item in enumerate(items[1:], start=1):
-        shared = _shared(lead, item)
-        core, rest = list(item[shared : shared + length]), list(item[shared + length :])
-        if len(core) < length or (rest and number < len(items) - 1) or core[0].lower() in w.ARTICLES:
-            return []
-        leads.append([*lead[: len(lead) - shared], *item[:shared]])
-        cores.append(core)
-        tail = rest
-    return [[*before, *core, *tail] for before, core in zip(leads, cores, strict=True)]
-
-
-def _shared(lead: Sequence[str], item: Sequence[str]) -> int:
-    """Count the first words of ``item`` that repeat the end of ``lead``: "on the left or on the right"."""
-
-    def same(one: str, other: str) -> bool:
-        return one.lower() == other.lower() or {one.lower(), other.lower()} <= {"a", "an"}
-
-    for size in range(min(len(lead), len(item)), 0, -1):
-        if all(same(one, other) for one, other in zip(lead[-size:], item[:size], strict=True)):
-            return size
-    return 0
-
-
-def _there_choice(match: re.Match[str], option: Option) -> str | None:
-    """Word "are there more cats or dogs", where the option is one of the alternatives."""
-    chosen = choose(match["x"], option.mid)
-    if chosen is None:
-        return None
-    be = "are" if is_plural(chosen) else match["be"].lower()
-    return f"there {be} {chosen}"
-
+TRUTH_RULES = (rule("truth", r"(?P<x>[^?]+)", _truth),)
+"""For a statement after the question whether it is true."""
 
 POLAR_RULES = (
+    rule("correct", r"is it (?:correct|true|right|the case) that (?P<x>.+)", _correct),
     rule("existence", rf"{BE} there (?P<neg>not )?(?P<x>.+)", _existence),
     rule(
         "presence",
@@ -221,10 +243,3 @@ POLAR_RULES = (
     rule("do", rf"{DO} (?P<x>.+)", _do),
 )
 """For the options yes and no."""
-
-CHOICE_RULES = (
-    rule("there-choice", rf"{BE} there (?P<x>.+)", _there_choice),
-    rule("be-choice", rf"{BE} (?P<x>(?!there\b).+)", _be_choice),
-    rule("do-choice", rf"{DO} (?P<x>.+)", _do_choice),
-)
-"""For "X or Y" after a verb."""

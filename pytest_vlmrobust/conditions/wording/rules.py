@@ -20,9 +20,13 @@ class Option:
 
     Attributes:
         text: the option without outer spaces and final period.
+        named: whether the question asks for a name, so that a capital has to stay.
+        choices: all options of the sample as they stand within a sentence, where they are known.
     """
 
     text: str
+    named: bool = False
+    choices: tuple[str, ...] = ()
 
     @property
     def polarity(self) -> bool | None:
@@ -32,14 +36,12 @@ class Option:
     @cached_property
     def mid(self) -> str:
         """As it stands within a sentence."""
-        return in_mid_sentence(self.text)
+        return in_mid_sentence(self.text, named=self.named)
 
     @property
-    def common(self) -> Option:
-        """Without the capital of a first word, for a question that no name can answer."""
-        first, rest = self.text[:1], self.text[1:]
-        is_common = first.isupper() and len(self.text.split()[0]) > 1 and rest == rest.lower()
-        return Option(first.lower() + rest) if is_common else self
+    def bare(self) -> str:
+        """Without an article."""
+        return re.sub(r"^(?:the|an?) ", "", self.mid, flags=re.IGNORECASE)
 
     @cached_property
     def a(self) -> str:
