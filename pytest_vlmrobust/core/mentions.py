@@ -28,6 +28,7 @@ _LEVEL = str.maketrans(
 _WORD = re.compile(r"(?:(?<![\w)\]])-)?\d+(?:[.,:/]\d+)*[^\W_]*|[^\W_]+(?:'[^\W_]+)*")
 _CLAUSE_END = re.compile(r"[.;:!?,\n()]")
 _ARTICLES = ("a", "an", "the")
+_UNITS = frozenset("%\u2030\u00b0")
 _NUMBERS = {  # "one" is left alone: it is a pronoun, too
     "zero": "0",
     "two": "2",
@@ -150,6 +151,7 @@ class ChoiceTexts:
         """Level the options' texts."""
         self._raw = {_squeezed(choice): index for index, choice in enumerate(choices)}
         keys = [_key(choice) for choice in choices]
+        self._units = [_units(choice) for choice in choices]
         self._exact = {_exact_key(k): i for i, k in enumerate(keys) if k and _once(k, keys)}
         self._by_first: dict[str, list[tuple[tuple[str, ...], int]]] = {}
         for key, index in sorted(
@@ -159,8 +161,13 @@ class ChoiceTexts:
 
     def exact(self, text: str) -> int | None:
         """Return the option that ``text`` is as a whole, or None."""
-        raw = self._raw.get(_squeezed(text))
-        return self._exact.get(_exact_key(_key(text))) if raw is None else raw
+        raw = self.spelled(text)
+        found = self._exact.get(_exact_key(_key(text))) if raw is None else raw
+        return None if found is not None and _units(text) - self._units[found] else found
+
+    def spelled(self, text: str) -> int | None:
+        """Return the option that ``text`` is to the letter, but for case and spaces, or None."""
+        return self._raw.get(_squeezed(text))
 
     def mentions(self, prose: Prose) -> list[Mention]:
         """Return every mention of an option, in order, without overlaps."""
@@ -182,7 +189,8 @@ class ChoiceTexts:
             return None
         for key, choice in self._by_first.get(words[index].text, ()):
             last = index + len(key) - 1
-            if last < len(words) and all(words[index + i].text == part for i, part in enumerate(key)):
+            same = last < len(words) and all(words[index + i].text == part for i, part in enumerate(key))
+            if same and not (_units(prose.text[words[last].end :][:1]) - self._units[choice]):
                 return Mention(
                     choice=choice, start=words[index].start, end=words[last].end, first=index, last=last
                 )
@@ -203,6 +211,11 @@ def _words(text: str, start: int, end: int) -> list[Word]:
 def _level(word: str) -> str:
     level = word.casefold().replace("'", "")
     return _NUMBERS.get(level, level)
+
+
+def _units(text: str) -> frozenset[str]:
+    """Return the signs that make a number another quantity."""
+    return frozenset(_UNITS.intersection(text))
 
 
 def _squeezed(text: str) -> str:

@@ -18,8 +18,8 @@ class Answer:
         text: the generated text, without the prefill.
         prefill: the text that the assistant's turn was made to begin with, tags included; "" if none.
         letter_probs: P(letter) over the sample's letters, renormalised, in their order, at the
-            step that emitted the answer letter; None when no letter was emitted or the
-            model gives no probabilities.
+            step that emitted the answer letter; where a model answers in the options' own words,
+            P(text of the option). None when neither was emitted or the model gives no probabilities.
         letter_mass: the un-normalised probability of all the letters together, in [0, 1], or None.
         truncated: True when the token limit ended the reply.
         tokens: how many tokens were generated.

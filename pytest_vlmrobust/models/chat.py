@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.errors import ModelError, gist
-from pytest_vlmrobust.models.dialects import Dialect, Turns
+from pytest_vlmrobust.models.dialects import Dialect, PrefillPlace, Turns
 from pytest_vlmrobust.models.templates import FolderTemplate, default_template
 
 
@@ -138,7 +138,8 @@ class ChatRenderer:
         self._template = template
         self._dialect = dialect
         self._name = name
-        probe = Turns(system=dialect.system, user="Which is it?", prefill="")
+        system = "" if dialect.system_in_user else dialect.system
+        probe = Turns(system=system, user="Which is it?", prefill="")
         if self._checked(probe, images=1) == self._without_image(probe):
             raise ModelError(
                 f"model {name!r}: its chat template leaves images out, so the model would never see one"
@@ -167,6 +168,7 @@ class ChatRenderer:
             raise ModelError(
                 f"model {self._name!r}: its chat template cannot render "
                 f"{f'the condition {condition!r}' if condition else 'a chat with an image'} ({gist(error)})"
+                f"{self._advice(turns, images)}"
             ) from error
         for turn, wanted in (("system", turns.system), ("user", turns.user)):
             if wanted.strip() not in text:
@@ -178,9 +180,35 @@ class ChatRenderer:
                 f"model {self._name!r}: its chat template does not leave the assistant's turn open after "
                 f"{turns.prefill!r} (condition {condition!r}); it ends in {text[-80:]!r}"
             )
+        if turns.prefill and turns.place is PrefillPlace.TURN:
+            self._check_turn(turns, text[: -len(turns.prefill)], images)
         return text
 
+    def _check_turn(self, turns: Turns, before: str, images: int) -> None:
+        """Refuse a prefill that stands behind something else than the model's own words would."""
+        asked = self._apply(replace(turns, prefill=""), images)
+        if before.rstrip() != asked.rstrip():
+            raise ModelError(
+                f"model {self._name!r}: its chat template words an assistant's turn that is left open as "
+                f"{before[-60:]!r}, but has the model speak behind {asked[-60:]!r}: set prefill to "
+                f'"generation prompt" in the dialect {self._dialect.name!r}'
+            )
+
+    def _advice(self, turns: Turns, images: int) -> str:
+        """Say what to do where it is the system turn that a template refuses."""
+        try:
+            self._apply(replace(turns, system=""), images)
+        except Exception:
+            return ""
+        return (
+            "; it takes no system turn: set system_in_user to put the system text of the dialect "
+            f"{self._dialect.name!r} into the user's turn"
+        )
+
     def _apply(self, turns: Turns, images: int) -> str:
+        if turns.place is PrefillPlace.GENERATION_PROMPT:
+            asked = _chat(replace(turns, prefill=""), images)
+            return self._template.apply_chat_template(asked, add_generation_prompt=True) + turns.prefill
         return self._template.apply_chat_template(
             _chat(turns, images),
             add_generation_prompt=not turns.prefill,

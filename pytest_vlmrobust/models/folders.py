@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_vlmrobust.errors import ModelError, UsageError, gist
 from pytest_vlmrobust.keys import file_digest
+from pytest_vlmrobust.remote.spec import without_credentials
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -41,8 +42,9 @@ def check_folder_or_hub_id(name: str) -> None:
         raise UsageError(f"model {name!r} is a file: name the folder that holds config.json and the weights")
     if is_hub_id(name) and not path.parent.is_dir():
         return
+    near = "" if "://" in name else _near_folders(path)
     raise UsageError(
-        f"model {name!r}: no such folder{_near_folders(path)}. A model is named as bundled:NAME, as a "
+        f"model {without_credentials(name)!r}: no such folder{near}. A model is named as bundled:NAME, as a "
         "folder, as a hub id such as 'organization/model', as 'openai:MODEL@URL', or as "
         "'package.module:factory'"
     )

@@ -73,13 +73,15 @@ class Rescore:
     """A distribution that needs more steps of the model.
 
     Attributes:
-        contexts: token ids that follow the prompt; the step after each of them is needed. All but
-            their last token is what the model generated.
+        contexts: token ids that follow the prompt; the step after each of them is needed. They begin as
+            what the model generated does.
         finish: turns those steps, in order, into the distribution.
+        watch: tokens whose probabilities are needed beside those that are always watched.
     """
 
     contexts: tuple[tuple[int, ...], ...]
     finish: Callable[[Sequence[Step]], Distribution | None]
+    watch: tuple[int, ...] = ()
 
 
 class LetterForms:

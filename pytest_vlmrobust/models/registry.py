@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 from pytest_vlmrobust.errors import ModelError, UsageError, VlmRobustError, gist, unknown_name
 from pytest_vlmrobust.models.base import Model, Storable
 from pytest_vlmrobust.models.bundled import check_bundled_name
-from pytest_vlmrobust.models.checkpoint import DEFAULT_MAX_NEW_TOKENS, Checkpoint, ModelOptions
-from pytest_vlmrobust.models.dialects import Dialect, get_dialect
+from pytest_vlmrobust.models.checkpoint import Checkpoint, ModelOptions
+from pytest_vlmrobust.models.dialects import Dialect, find_dialect
 from pytest_vlmrobust.models.folders import check_folder_or_hub_id
 from pytest_vlmrobust.remote.spec import check_server_spec, is_server_spec
 
@@ -76,7 +76,7 @@ def check_model_spec(spec: str) -> None:
     scheme, separator, rest = spec.partition(":")
     if separator and scheme == "bundled":
         check_bundled_name(rest)
-    elif separator and scheme == "openai":
+    elif is_server_spec(spec):
         check_server_spec(spec)
     elif _FACTORY.fullmatch(spec):
         _check_module(spec, scheme)
@@ -90,7 +90,7 @@ def load_model(
     device: str = "auto",
     dtype: str = "auto",
     batch_size: int | None = None,
-    max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+    max_new_tokens: int | None = None,
     threads: int | None = None,
     dialect: Dialect | str | None = None,
     reference: bool = False,
@@ -105,10 +105,12 @@ def load_model(
         dtype: auto (bfloat16 on CUDA, else float32), float32, bfloat16 or float16.
         batch_size: rows in a batch, one for each sample and condition; by default what the free memory holds.
             Halved when memory runs out.
-        max_new_tokens: the most tokens of a reply; a reply that reaches it is truncated.
+        max_new_tokens: the most tokens of a reply, which is truncated there; by default what the dialect
+            says, else 512.
         threads: CPU threads for a model on the CPU; by default PyTorch's own choice.
-        dialect: how prompts are worded; by default what the folder's config.json says under
-            ``vlmrobust_dialect``, else ``plain``.
+        dialect: how prompts are worded: a `Dialect`, the name of one, the path of a TOML file, or ``auto``,
+            which is the default: what the folder's config.json says under ``vlmrobust_dialect``, else what
+            the model's name, its type and its chat template tell, else ``plain``.
         reference: answer one prompt at a time by the library's own ``generate`` and reuse nothing: slow,
             and what every faster way has to agree with.
         store: remembers how models load. One that it knows is loaded when it is first asked for an
@@ -123,32 +125,40 @@ def load_model(
         ModelError: the model was found and cannot be loaded.
     """
     check_model_spec(spec)
-    check_device(device)
-    check_dtype(dtype)
-    for name, value in (("batch_size", batch_size), ("max_new_tokens", max_new_tokens), ("threads", threads)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name}={value}: has to be 1 or more")
-    if isinstance(dialect, str):
-        dialect = get_dialect(dialect)
-    scheme, _, name = spec.partition(":")
-    if scheme not in _SCHEMES and _FACTORY.fullmatch(spec):
-        return _from_factory(spec)
-    if is_server_spec(spec):
-        from pytest_vlmrobust.models.openai import OpenAIModel
-
-        return OpenAIModel.load(
-            spec, max_new_tokens=max_new_tokens, dialect=dialect, options=remote, store=store
-        )
     options = ModelOptions(
         device=device,
         dtype=dtype,
         batch_size=batch_size,
         max_new_tokens=max_new_tokens,
         threads=threads,
-        dialect=dialect,
+        dialect=find_dialect(dialect) if isinstance(dialect, str) else dialect,
         reference=reference,
     )
+    _check_options(options)
+    if is_server_spec(spec):
+        return _from_server(spec, options, remote, store)
+    if spec.partition(":")[0] not in _SCHEMES and _FACTORY.fullmatch(spec):
+        return _from_factory(spec)
     return _from_folder(spec, options, store)
+
+
+def _check_options(options: ModelOptions) -> None:
+    check_device(options.device)
+    check_dtype(options.dtype)
+    for name in ("batch_size", "max_new_tokens", "threads"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name}={value}: has to be 1 or more")
+
+
+def _from_server(
+    spec: str, options: ModelOptions, remote: RemoteOptions | None, store: Store | None
+) -> Model:
+    from pytest_vlmrobust.models.openai import OpenAIModel
+
+    return OpenAIModel.load(
+        spec, max_new_tokens=options.max_new_tokens, dialect=options.dialect, options=remote, store=store
+    )
 
 
 def _from_folder(spec: str, options: ModelOptions, store: Store | None) -> Model:

@@ -23,7 +23,6 @@ from pytest_vlmrobust.models.reply_keys import (
     KEY_DETAILS,
     ReplyKeys,
     key_facts,
-    layout_lines,
     library_versions,
 )
 from pytest_vlmrobust.models.templates import FolderTemplate
@@ -188,7 +187,7 @@ def _details(text: str) -> Mapping[str, str] | None:
 
 def _facts(info: ModelInfo, checkpoint: Checkpoint) -> list[str]:
     """Return what may not change between the time that a model is remembered from and now."""
-    facts = key_facts(info, checkpoint.options, checkpoint.dialect.reply)
+    facts = key_facts(info, checkpoint.options, checkpoint.dialect)
     return [*facts, f"chat_template={info.details.get('chat_template')}"]
 
 
@@ -205,7 +204,7 @@ def _machine_key(checkpoint: Checkpoint) -> str:
         f"engine={ENGINE_VERSION}",
         checkpoint.digest,
         [f"{name}={getattr(options, name)}" for name in _OPTIONS],
-        [dialect.name, dialect.system, dialect.instruction, *layout_lines(dialect.reply)],
+        dialect.lines(),
         library_versions(),
         accelerators(),
     )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Sequence
-from dataclasses import fields
 
 from pytest_vlmrobust.core.prompts import Prompt
-from pytest_vlmrobust.core.replies import ReplyFormat
 from pytest_vlmrobust.core.samples import ImageSource
 from pytest_vlmrobust.keys import content_key
 from pytest_vlmrobust.models.base import ModelInfo
@@ -47,7 +45,7 @@ class ReplyKeys:
         self, info: ModelInfo, options: ModelOptions, renderer: ChatRenderer, dialect: Dialect
     ) -> None:
         """Write down what is the same for every reply."""
-        self._facts = content_key("model", key_facts(info, options, dialect.reply))
+        self._facts = content_key("model", key_facts(info, options, dialect))
         self._renderer = renderer
         self._images = ImageDigests()
 
@@ -65,13 +63,13 @@ class ReplyKeys:
         )
 
 
-def key_facts(info: ModelInfo, options: ModelOptions, layout: ReplyFormat) -> list[str]:
+def key_facts(info: ModelInfo, options: ModelOptions, dialect: Dialect) -> list[str]:
     """Return everything that all replies of a model depend on, as lines of ``name=value``.
 
     Args:
         info: the model's provenance; its details name at least device, dtype and path.
         options: how it is run.
-        layout: of its replies.
+        dialect: lays out its replies, and limits them where the options do not.
     """
     dtype = info.details["dtype"]
     # Rows of float32 do not see their batch mates; coarser numbers are rounded by the shape of the batch.
@@ -83,15 +81,10 @@ def key_facts(info: ModelInfo, options: ModelOptions, layout: ReplyFormat) -> li
         f"dtype={dtype}",
         f"path={info.details['path']}",
         f"batch={batch}",
-        f"max_new_tokens={options.max_new_tokens}",
-        *layout_lines(layout),
+        f"max_new_tokens={options.limit(dialect)}",
+        *dialect.reply.lines(),
         *library_versions(),
     ]
-
-
-def layout_lines(layout: ReplyFormat) -> list[str]:
-    """Return the layout of a reply as lines of ``name=value``."""
-    return [f"{field.name}={getattr(layout, field.name)}" for field in fields(layout) if field.init]
 
 
 def library_versions(names: Sequence[str] = LIBRARIES) -> list[str]:

@@ -349,6 +349,7 @@ def test_the_command_that_repeats_a_failure_asks_for_the_reference_path_too(stag
     result.stdout.fnmatch_lines(["*--vlm-model=stage:gullible * --vlm-reference*"])
 
 
+@pytest.mark.usefixtures("torch_loaded")
 def test_a_model_whose_replies_are_all_kept_is_never_loaded(stage: pytest.Pytester) -> None:
     stage.makepyfile(
         """
@@ -361,8 +362,8 @@ def test_a_model_whose_replies_are_all_kept_is_never_loaded(stage: pytest.Pytest
     )
     options = ("--vlm-model=bundled:grounded", "--vlm-store=replies.sqlite", "--vlm-limit=2", "-rP")
     told = []
-    for _ in range(2):
-        result = stage.runpytest_subprocess(*options)
+    for run in (stage.runpytest, stage.runpytest_subprocess):
+        result = run(*options)
         result.assert_outcomes(passed=1)
         told += [line for line in result.outlines if line.startswith("TORCH")]
     assert told == [

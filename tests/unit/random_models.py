@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -394,35 +395,42 @@ def write_onevision(
 
 
 def constrain(
-    model: Any, tokenizer: PreTrainedTokenizerFast, replies: Sequence[str], *, never: str = ""
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    replies: Sequence[str],
+    *,
+    never: str = "",
+    opening: str = f"{START}assistant\n",
+    canonical: bool = False,
 ) -> RemovableHandle:
     """Make a random model word one of these replies, in a tokenization and with a choice of its own.
 
     Every token that goes on towards one of the replies gets a large bonus, somewhat larger for a long token;
     so which one is taken, and how likely, still depends on weights, image and text. The bonus depends on the
     tokens alone: batches, single steps and whole passes see the same model. A token with the text ``never``
-    gets no bonus. Removing the handle ends it.
+    gets no bonus. The assistant's turn is what follows the last ``opening``. A ``canonical`` model writes
+    a reply in the tokens that the tokenizer makes of it. Removing the handle ends it.
     """
     texts = {index: _decode(tokenizer, [index]) for index in range(len(tokenizer))}
     texts = {index: text for index, text in texts.items() if text and text != never}
     end = tokenizer.get_vocab()[END]
+    following = _following(tokenizer, replies) if canonical else {}
 
     @functools.cache
     def bonus(so_far: str) -> torch.Tensor:
         rests = [reply[len(so_far) :] for reply in replies if reply.startswith(so_far)]
         tokens = [index for index, text in texts.items() if any(rest.startswith(text) for rest in rests)]
+        if canonical:
+            tokens = sorted(following[so_far])
         extra = torch.zeros(len(tokenizer))
         extra[tokens or [end]] = torch.tensor([60.0 + len(texts[index]) for index in tokens or [end]])
         return extra
 
-    start = tokenizer.get_vocab()[START]
     depth = model.config.get_text_config().num_hidden_layers
 
     def add_bonus(_module: Any, _args: Any, inputs: dict[str, Any], output: Any) -> None:
         for place, past in enumerate(_tokens_so_far(inputs, depth)):
-            turn = past[len(past) - past[::-1].index(start) :]
-            said = _decode(tokenizer, turn).removeprefix("assistant\n")
-            output.logits[place, -1] += bonus(said)
+            output.logits[place, -1] += bonus(_decode(tokenizer, past).rpartition(opening)[2])
 
     handle = model.register_forward_hook(add_bonus, with_kwargs=True)
     assert isinstance(handle, RemovableHandle)
@@ -450,6 +458,16 @@ def _decode(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
     text = tokenizer.decode(ids)
     assert isinstance(text, str)
     return text
+
+
+def _following(tokenizer: PreTrainedTokenizerFast, replies: Sequence[str]) -> Mapping[str, set[int]]:
+    """Return the tokens that replies go on with, as the tokenizer writes them, by what they begin with."""
+    following = defaultdict(set)
+    for reply in replies:
+        ids: list[int] = tokenizer.encode(reply, add_special_tokens=False)
+        for place, token in enumerate(ids):
+            following[_decode(tokenizer, ids[:place])].add(token)
+    return following
 
 
 def change_config(folder: Path, **changes: Any) -> None:

@@ -11,7 +11,7 @@ from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import ReplyFormat
 from pytest_vlmrobust.errors import ModelError
 from pytest_vlmrobust.models.chat import ChatRenderer, ChatTemplate, ProcessorTemplate, choose_template
-from pytest_vlmrobust.models.dialects import BARE, Dialect
+from pytest_vlmrobust.models.dialects import BARE, Dialect, fitted
 from pytest_vlmrobust.models.templates import FolderTemplate
 from pytest_vlmrobust.models.transformers.ending import closes_answer
 
@@ -72,7 +72,7 @@ def test_the_turn_stays_open_after_the_prefill() -> None:
     row = ChatRenderer(template, BARE, name="m").render(PROMPT)
     assert row.prefill == "<think>Okay.</think>"
     assert row.text == "[user]Which is red?\nA. left\nB. right[assistant]<think>Okay.</think>"
-    assert template.asked[-1] == (False, True)
+    assert template.asked[-2] == (False, True)
     assert row.where == "sample 's1' under 'stop-think'"
 
 
@@ -103,6 +103,35 @@ def test_a_closed_prefill_is_refused() -> None:
     renderer = ChatRenderer(Template(closes=True), BARE, name="m")
     with pytest.raises(ModelError, match=r"does not leave the assistant's turn open .*stop-think.*\[end\]"):
         renderer.render(PROMPT)
+
+
+class Wrapping(Template):
+    """Puts an empty thought before an assistant's turn, which its generation prompt has not."""
+
+    def apply_chat_template(self, conversation: list[dict[str, Any]], **options: bool) -> str:
+        return (
+            super()
+            .apply_chat_template(conversation, **options)
+            .replace(
+                "[assistant]",
+                "[assistant]" if options.get("add_generation_prompt") else "[assistant]<think></think>",
+            )
+        )
+
+
+def test_a_prefill_behind_something_else_than_the_models_own_words_is_refused() -> None:
+    with pytest.raises(
+        ModelError, match=r"left open as .*</think>', .* set prefill to \"generation prompt\""
+    ):
+        ChatRenderer(Wrapping(), BARE, name="m").render(PROMPT)
+    fit = fitted(BARE, Wrapping())
+    assert fit.details()["dialect_fit"] == "the prefill stands behind the generation prompt"
+    assert (
+        ChatRenderer(Wrapping(), fit, name="m")
+        .render(PROMPT)
+        .text.endswith("[assistant]<think>Okay.</think>")
+    )
+    assert fitted(BARE, Template()) is BARE
 
 
 def test_a_template_that_fails_is_named_with_the_condition() -> None:

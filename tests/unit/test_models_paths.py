@@ -89,7 +89,7 @@ def test_every_path_gives_the_replies_of_the_reference(models: Models, expected:
     assert len({asked.answer.letter_probs for asked in wanted}) > len(wanted) / 2, "the replies hardly differ"
 
 
-@settings(max_examples=15)
+@settings(max_examples=9)
 @given(
     name=st.sampled_from(["llava-mixed", "qwen2.5-vl"]),
     sharing=st.sampled_from(["prefix", "prefix", "prefix", "image", "nothing"]),
@@ -111,7 +111,7 @@ def test_neither_order_nor_company_nor_number_of_rows_matters(
     assert_same(asked, [wanted[place] for place in chosen])
 
 
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(batch_size=st.integers(1, 2), gone=st.sets(st.integers(0, 3), max_size=3), reference=st.booleans())
 def test_leaving_whole_batches_out_leaves_the_others_as_they_are(
     models: Models, batch_size: int, gone: set[int], reference: bool

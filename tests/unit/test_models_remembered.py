@@ -122,7 +122,7 @@ def key(prompt: Prompt = PROMPT, *, digest: str = "", source: str = SOURCE, **ch
         {"max_new_tokens": 8},
         {"dialect": PLAIN},
         {"dialect": replace(PLAIN, instruction="", reply=ReplyFormat(answer_close="</a>"))},
-        {"dialect": replace(PLAIN, instruction="", reply=ReplyFormat(think_preopened=True))},
+        {"dialect": replace(PLAIN, instruction="", reply=ReplyFormat(answer_lead="Answer:"))},
         {"source": SOURCE + " "},
         {"prompt": replace(PROMPT, question="Which was it?")},
         {"prompt": replace(PROMPT, choices=("right", "left"))},
@@ -153,12 +153,11 @@ def test_the_same_text_with_other_options_has_another_key() -> None:
     assert key(joined) != key(apart)
 
 
-def test_the_same_text_with_another_prefill_has_another_key() -> None:
+def test_a_template_that_speaks_behind_another_beginning_than_it_continues_is_refused() -> None:
     source = SOURCE.replace("[assistant]", "[assistant]<think>It")
-    prompts = [PROMPT, replace(PROMPT, thought="It")]
     renderer = ChatRenderer(FolderTemplate(source=source), PLAIN, name="m")
-    assert len({renderer.render(prompt).text for prompt in prompts}) == 1
-    assert len({key(prompt, source=source, dialect=PLAIN) for prompt in prompts}) == 2
+    with pytest.raises(ModelError, match='set prefill to "generation prompt" in the dialect'):
+        renderer.render(replace(PROMPT, thought="It"))
 
 
 @pytest.mark.parametrize("name", reply_keys.LIBRARIES)

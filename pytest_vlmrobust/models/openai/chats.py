@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.samples import ImageSource
-from pytest_vlmrobust.models.dialects import Dialect, Turns
+from pytest_vlmrobust.models.dialects import Dialect, PrefillPlace, Turns
 from pytest_vlmrobust.remote.findings import Prefill
 
 if TYPE_CHECKING:
@@ -69,10 +69,15 @@ class Chats:
         self._images: dict[int, tuple[ImageSource, Message]] = {}
 
     def word(self, prompt: Prompt) -> Chat:
-        """Word a prompt; where no turn can be begun, the thought is asked for in the user's turn."""
+        """Word a prompt; where no turn can be begun, the thought is asked for in the user's turn.
+
+        Servers go on with a turn of the assistant's only: what belongs behind the template's
+        generation prompt cannot be put there.
+        """
         turns: Turns = self._dialect.render(prompt)
         user, prefill = turns.user, turns.prefill
-        asked = bool(prefill) and not self._prefill.works
+        here = self._prefill.works and turns.place is PrefillPlace.TURN
+        asked = bool(prefill) and not here
         if asked:
             user = f"{user}\n{_ASKED_CLOSED if prompt.thought_closed else _ASKED_OPEN}\n{prefill}"
             prefill = ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import read_reply
-from pytest_vlmrobust.errors import CostLimitError, ModelError
+from pytest_vlmrobust.errors import ModelError
 from pytest_vlmrobust.models.base import Answer
 from pytest_vlmrobust.models.dialects import Dialect
 from pytest_vlmrobust.models.letters import Distribution
@@ -76,10 +76,7 @@ class Conversation:
                 if answer is not None:
                     yield errand.job.index, answer
         if errands.spent:
-            raise CostLimitError(
-                f"the limit of costs is reached ({self._budget.spent:.4f} of {self._budget.limit:g} spent): "
-                "a further request could go beyond it; raise --vlm-max-cost to go on"
-            )
+            raise self._budget.reached()
 
     def _first(self, job: Job, *, stop: bool = True) -> Errand:
         """Ask for the reply itself."""

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import ReplyFormat
-from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.keys import content_key
 from pytest_vlmrobust.models.base import Answer, ModelInfo
 from pytest_vlmrobust.models.checkpoint import DEFAULT_MAX_NEW_TOKENS
-from pytest_vlmrobust.models.dialects import PLAIN, Dialect
+from pytest_vlmrobust.models.dialects import PLAIN, Dialect, match_name
 from pytest_vlmrobust.models.openai.chats import IMAGE_FORMAT, Chats, small_image
 from pytest_vlmrobust.models.openai.conversation import Conversation
-from pytest_vlmrobust.models.openai.identity import identity
-from pytest_vlmrobust.models.reply_keys import ImageDigests, layout_lines
+from pytest_vlmrobust.models.reply_keys import ImageDigests
+from pytest_vlmrobust.models.server_identity import identity
 from pytest_vlmrobust.remote.client import ChatClient
 from pytest_vlmrobust.remote.findings import Findings
 from pytest_vlmrobust.remote.options import RemoteOptions
@@ -69,7 +68,7 @@ class OpenAIModel:
         cls,
         spec: str,
         *,
-        max_new_tokens: int = DEFAULT_MAX_NEW_TOKENS,
+        max_new_tokens: int | None = None,
         dialect: Dialect | None = None,
         options: RemoteOptions | None = None,
         store: Store | None = None,
@@ -78,17 +77,20 @@ class OpenAIModel:
 
         Args:
             spec: ``openai:MODEL@URL``.
-            max_new_tokens: the most tokens of a reply.
-            dialect: how prompts are worded; by default ``plain``.
+            max_new_tokens: the most tokens of a reply; by default what the dialect says, else 512.
+            dialect: how prompts are worded; by default what the model's name tells, else ``plain``.
             options: how many requests at once, for how long, at what cost.
             store: knows the weights behind the server's name again by their replies.
 
         Raises:
             UsageError: the spec is wrong, or costs are limited and the server counts no tokens.
+            CostLimitError: the limit of costs does not allow the requests.
             ModelError: the server cannot be reached, refuses the key, does not serve the model, or refuses
                 an image.
         """
-        options, dialect, server = options or RemoteOptions(), dialect or PLAIN, ServerSpec.parse(spec)
+        options, server = options or RemoteOptions(), ServerSpec.parse(spec)
+        dialect = dialect or match_name(server.model) or PLAIN
+        max_new_tokens = max_new_tokens or dialect.max_new_tokens or DEFAULT_MAX_NEW_TOKENS
         client = ChatClient(
             server,
             concurrency=options.concurrency,
@@ -96,16 +98,14 @@ class OpenAIModel:
             total_s=options.total_s,
             backoff_s=options.backoff_s,
             most_tokens=max_new_tokens,
+            budget=options.budget,
         )
         try:
-            tags = Tags(think_open=dialect.reply.think_open, think_close=dialect.reply.think_close)
+            tags = Tags(think_open=dialect.reply.think_open, think_close=dialect.reply.closing)
             findings = probe(client, small_image(), tags, options.budget)
-            if options.budget.counts and not findings.counts:
-                raise UsageError(
-                    f"model {spec!r}: --vlm-max-cost cannot be kept, since the server counts no tokens: "
-                    "leave it out"
-                )
-            weights = identity(store, server, findings)
+            weights = identity(
+                store, server, text=findings.text, logprobs=findings.logprobs, root=findings.root
+            )
         except BaseException:
             client.close()
             raise
@@ -131,7 +131,7 @@ class OpenAIModel:
             details={
                 "class": type(self).__name__,
                 "server": self._client.server.base_url,
-                "dialect": self._dialect.name,
+                **self._dialect.details(),
                 "max_new_tokens": str(self._max_new_tokens),
                 "image_format": IMAGE_FORMAT,
                 "known_by": self._weights,
@@ -191,5 +191,5 @@ class OpenAIModel:
             f"max_new_tokens={self._max_new_tokens}",
             f"images={IMAGE_FORMAT}",
             *self._findings.key_lines(),
-            *layout_lines(self._dialect.reply),
+            *self._dialect.reply.lines(),
         ]

@@ -43,7 +43,7 @@ def written(came: Completion, chat: Chat, layout: ReplyFormat, *, echoes: bool) 
         said = came.reasoning + said  # a server that looks for the end of a thought takes the answer for one
     elif came.reasoning:
         lead = came.reasoning if chat.prefill else layout.think_open + came.reasoning
-        lead += layout.think_close if said.strip() else ""
+        lead += layout.closing if said.strip() else ""
     text = lead + said
     end = answer_end(chat.prefill + text, len(chat.prefill), layout)
     whole = text if end is None else text[: end - len(chat.prefill)]

@@ -46,15 +46,21 @@ class BatchedPath:
         while queue:
             places = [place for group in take_batch(queue, rows_at_once) for place in group]
             batch = [rows[place] for place in places]
-            replies = self._generate(self._encoder.encode(batch), batch, max_new_tokens)
-            yield Ended(
-                replies=list(zip(places, replies, strict=True)),
-                score=lambda wanted: [self._score(rows[index], tokens) for index, tokens in wanted],
-            )
+            replies = self._generate(self._encoder.encode(batch), batch, max_new_tokens, self._watch)
+
+            def score(
+                wanted: Sequence[tuple[int, Sequence[int]]], also: Sequence[int] = ()
+            ) -> list[Step | None]:
+                watch = self._watch.and_also(also)
+                return [self._score(rows[index], tokens, watch) for index, tokens in wanted]
+
+            yield Ended(replies=list(zip(places, replies, strict=True)), score=score)
 
     @torch.inference_mode()
-    def _generate(self, inputs: Inputs, rows: Sequence[Row], max_new_tokens: int) -> list[Generated]:
-        capture = Capture(self._watch)
+    def _generate(
+        self, inputs: Inputs, rows: Sequence[Row], max_new_tokens: int, watch: Watch
+    ) -> list[Generated]:
+        capture = Capture(watch)
         length = inputs["input_ids"].shape[1]
         room = [
             self._encoder.context.room(tokens, max_new_tokens)
@@ -85,12 +91,12 @@ class BatchedPath:
         kept = [(scores, place) for scores in capture.steps[: len(ids)]]
         return Generated.of(ids, kept, ended=ended, eos=self._end.eos)
 
-    def _score(self, row: Row, tokens: Sequence[int]) -> Step | None:
+    def _score(self, row: Row, tokens: Sequence[int], watch: Watch) -> Step | None:
         """Run a whole prompt again, with the tokens behind it."""
         inputs = self._encoder.extend(self._encoder.encode([row]), tokens)
         if inputs is None or self._encoder.context.room(inputs["input_ids"].shape[1], 1) < 1:
             return None
-        return self._generate(inputs, [row], 1)[0].at(0)
+        return self._generate(inputs, [row], 1, watch)[0].at(0)
 
 
 class ReferencePath(BatchedPath):

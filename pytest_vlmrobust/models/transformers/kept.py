@@ -23,6 +23,11 @@ class Watch:
         self.ids = list(watched)
         self._index = torch.tensor(self.ids, device=device, dtype=torch.long)
 
+    def and_also(self, ids: Sequence[int]) -> Watch:
+        """Return one that keeps more tokens."""
+        more = sorted(set(ids) - set(self.ids))
+        return Watch([*self.ids, *more], self._index.device) if more else self
+
     def keep(self, scores: torch.Tensor) -> KeptScores:
         """Keep what is watched of ``scores``, (rows, vocabulary)."""
         logits = scores.float()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import torch
@@ -17,6 +18,7 @@ from pytest_vlmrobust.models.base import Answer, ModelInfo
 from pytest_vlmrobust.models.batches import group_by_sample, take_batch
 from pytest_vlmrobust.models.chat import ChatRenderer, ProcessorTemplate, Row, choose_template
 from pytest_vlmrobust.models.checkpoint import Checkpoint
+from pytest_vlmrobust.models.dialects import fitted
 from pytest_vlmrobust.models.letters import LetterForms
 from pytest_vlmrobust.models.reply_keys import ReplyKeys
 from pytest_vlmrobust.models.transformers.admission import Candidates, choose_path
@@ -53,8 +55,13 @@ class TransformersModel:
 
     def __init__(self, checkpoint: Checkpoint, loaded: Loaded) -> None:
         """Find the fastest path that gives the reference's scores."""
+        template = choose_template(ProcessorTemplate(loaded.processor, loaded.template), checkpoint.template)
+        self._own_template = template is not checkpoint.template
+        if self._own_template:
+            checkpoint = replace(checkpoint, dialect=fitted(checkpoint.dialect, template))
         options, spec = checkpoint.options, checkpoint.spec
         self._checkpoint = checkpoint
+        self._limit = options.limit(checkpoint.dialect)
         self._loaded = loaded
         self._pads_with_eos = loaded.tokenizer.pad_token_id is None
         end = ReplyEnd(
@@ -62,17 +69,12 @@ class TransformersModel:
             checkpoint.dialect.reply,
             end_tokens(loaded.model, loaded.tokenizer, spec),
         )
-        template = choose_template(ProcessorTemplate(loaded.processor, loaded.template), checkpoint.template)
-        self._own_template = template is not checkpoint.template
         self._chat = ChatRenderer(template, checkpoint.dialect, name=spec)
         forms = LetterForms(loaded.tokenizer.get_vocab())
         self._reader = AnswerReader(loaded.tokenizer, forms, checkpoint.dialect.reply, name=spec)
         self._path, self._path_reason = self._choose(end, forms)
-        self._batch_size = (
-            options.batch_size
-            or checkpoint.rows_at_once
-            or rows_that_fit(loaded.model, options.max_new_tokens)
-        )
+        fitting = options.batch_size or checkpoint.rows_at_once
+        self._batch_size = fitting or rows_that_fit(loaded.model, self._limit)
         self.on_smaller_batches: Callable[[], None] = _nothing
 
     def _choose(self, end: ReplyEnd, forms: LetterForms) -> tuple[Path, str]:
@@ -122,13 +124,13 @@ class TransformersModel:
                 "class": type(model).__name__,
                 "device": str(model.device),
                 "dtype": str(model.dtype).removeprefix("torch."),
-                "dialect": self._checkpoint.dialect.name,
+                **self._checkpoint.dialect.details(),
                 "chat_template": "processor" if self._own_template else "folder",
                 "path": self._path.name,
                 "path_reason": self._path_reason,
                 "batch_size": str(options.batch_size or "auto"),
                 "rows_at_once": str(self._batch_size),
-                "max_new_tokens": str(options.max_new_tokens),
+                "max_new_tokens": str(self._limit),
                 "pad_token": pad if self._pads_with_eos else tokenizer.pad_token,
                 "transformers": transformers.__version__,
                 "torch": torch.__version__,
@@ -193,7 +195,7 @@ class TransformersModel:
         return sorted(answers.items())
 
     def _until_memory_ends(self, rows: Sequence[Row]) -> Iterator[tuple[int, Answer]]:
-        limit = self._checkpoint.options.max_new_tokens
+        limit = self._limit
         left = dict(enumerate(rows))
         try:
             for ended in self._path.run(rows, rows_at_once=self._batch_size, max_new_tokens=limit):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,8 +10,24 @@ from pytest_vlmrobust.models.chat import Row
 from pytest_vlmrobust.models.letters import Step
 from pytest_vlmrobust.models.transformers.kept import Generated
 
-Score = Callable[[Sequence[tuple[int, Sequence[int]]]], Sequence[Step | None]]
-"""Takes (row, tokens in place of its reply); gives the distribution that follows, or None if it cannot."""
+
+class Score(Protocol):
+    """Runs rows on from other tokens than those of their replies."""
+
+    def __call__(
+        self, wanted: Sequence[tuple[int, Sequence[int]]], also: Sequence[int] = ()
+    ) -> Sequence[Step | None]:
+        """Return the distributions that follow.
+
+        Args:
+            wanted: index of a row, and the tokens in place of its reply, at least one; the first of them
+                may be those of the reply.
+            also: tokens to keep the probabilities of, beside those that are always watched.
+
+        Returns:
+            One for each that is wanted; None where it cannot be had.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

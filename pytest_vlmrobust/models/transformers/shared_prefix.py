@@ -145,25 +145,44 @@ class SharedPrefixPath:
             for index, reply in ((index, batch.replies[place]) for index, place in places.items())
         ]
 
-        def score(wanted: Sequence[tuple[int, Sequence[int]]]) -> list[Step]:
+        def score(wanted: Sequence[tuple[int, Sequence[int]]], also: Sequence[int] = ()) -> list[Step | None]:
             assert scorer.batch is not None, "asked for after the next rows were"
-            return self._score(scorer.batch, [(places[index], tokens) for index, tokens in wanted])
+            there = [(places[index], tokens) for index, tokens in wanted]
+            return self._score(scorer.batch, there, self._watch.and_also(also))
 
         return Ended(replies=replies, score=score)
 
     @torch.inference_mode()
-    def _score(self, batch: _Batch, wanted: Sequence[tuple[int, Sequence[int]]]) -> list[Step]:
-        """Go back in a reply to where the wanted tokens part from it, and read their last one."""
-        backs = []
+    def _score(
+        self, batch: _Batch, wanted: Sequence[tuple[int, Sequence[int]]], watch: Watch
+    ) -> list[Step | None]:
+        """Go back in replies to where the wanted tokens part from them, as many at once as ran together."""
+        steps: list[Step | None] = []
+        for start in range(0, len(wanted), len(batch.replies)):
+            steps += self._parted(batch, wanted[start : start + len(batch.replies)], watch)
+        return steps
+
+    def _parted(
+        self, batch: _Batch, wanted: Sequence[tuple[int, Sequence[int]]], watch: Watch
+    ) -> Iterator[Step]:
+        backs, rests = [], []
         for place, tokens in wanted:
             reply = batch.replies[place]
-            assert list(tokens[:-1]) == reply.ids[: len(tokens) - 1]
-            backs.append((cut_back(batch.rows, place, reply.prompt_tokens + len(tokens) - 1), [0]))
-        if not backs:
-            return []
-        read = self.reader.append(gathered(backs), [tokens[-1] for _, tokens in wanted])
-        kept = self._watch.keep(read.logits)
-        return [kept.step(place) for place in range(len(backs))]
+            same = _in_common(tokens[:-1], reply.ids)
+            backs.append((cut_back(batch.rows, place, reply.prompt_tokens + same), [0]))
+            rests.append(tokens[same:])
+        rows, left = gathered(backs), list(range(len(wanted)))
+        found: dict[int, Step] = {}
+        for turn in range(max(map(len, rests))):
+            read = self.reader.append(rows, [rests[index][turn] for index in left])
+            kept = watch.keep(read.logits)
+            found |= {
+                index: kept.step(place) for place, index in enumerate(left) if len(rests[index]) == turn + 1
+            }
+            going = [place for place, index in enumerate(left) if index not in found]
+            if going:
+                rows, left = gathered([(read, going)]), [left[place] for place in going]
+        return (found[index] for index in range(len(wanted)))
 
     def _without_ended(self, batch: _Batch) -> _Batch | None:
         """Take rows that have ended out, if they are many enough; None when all have."""
@@ -179,6 +198,12 @@ class SharedPrefixPath:
     def _advanced(self, batch: _Batch) -> _Batch:
         """Read the tokens that were chosen."""
         return replace(batch, rows=self.reader.append(batch.rows, [reply.ids[-1] for reply in batch.replies]))
+
+
+def _in_common(tokens: Sequence[int], others: Sequence[int]) -> int:
+    """Return how many tokens two replies begin with alike."""
+    pairs = enumerate(zip(tokens, others, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(tokens), len(others) - 1))
 
 
 def _admitted(waiting: deque[tuple[int, Row]], free: int, *, most: int) -> list[tuple[int, Row]]:

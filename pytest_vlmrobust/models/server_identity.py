@@ -1,7 +1,7 @@
-"""Which model is behind a name: servers tell no digest of weights, so its replies to a fixed prompt tell it.
+"""Which model is behind a name: servers tell no digest of weights, so its replies to fixed prompts tell it.
 
 Other weights served under the same name, as a next checkpoint often is, would else be given the old
-weights' replies from the store.
+weights' replies or verdicts from the store.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_vlmrobust.keys import content_key
-from pytest_vlmrobust.remote.findings import Findings
 from pytest_vlmrobust.remote.spec import ServerSpec
 
 if TYPE_CHECKING:
@@ -21,22 +20,27 @@ NOISE = 0.05
 """How far log-probabilities of the same weights may lie apart, by the noise of computing in batches."""
 
 
-def identity(store: Store | None, server: ServerSpec, findings: Findings) -> str:
+def identity(
+    store: Store | None, server: ServerSpec, *, text: str, logprobs: Sequence[float], root: str = ""
+) -> str:
     """Return a digest that stands for the weights behind a server's name.
 
-    Two sessions get the same one where the fixed prompt has the same greedy reply, to the letter, and the
-    log-probabilities of its tokens agree but for noise.
+    Two sessions get the same one where the same prompts have the same greedy replies, to the letter, and the
+    log-probabilities of their tokens agree but for noise.
 
     Args:
-        store: remembers the replies of earlier sessions; None, and none is known again.
+        store: remembers the replies of earlier sessions; None, and only equal log-probabilities are known
+            again.
         server: the server.
-        findings: what was found out about it.
+        text: the replies.
+        logprobs: the log-probabilities of their tokens, as far as the server gives any.
+        root: where the server says that it has the weights from, or "".
 
     Raises:
         StoreError: the store is damaged.
     """
-    here: dict[str, Any] = {"text": findings.text, "logprobs": [round(p, 4) for p in findings.logprobs]}
-    key = content_key("model", "server", str(server), findings.root)
+    here: dict[str, Any] = {"text": text, "logprobs": [round(p, 4) for p in logprobs]}
+    key = content_key("model", "server", str(server), root)
     while store is not None:
         known = store.read([key]).get(key)
         if known is None:
