@@ -45,8 +45,9 @@ wheel: $(VENV)/.demo
 	$(PIP) build
 	$(BIN)/python -m build --wheel --outdir dist .
 
-table: $(VENV)/.test ## The options table of the README.
+table: $(VENV)/.test ## The options table of the README, and that of the dialects.
 	$(BIN)/python tools/readme_table.py --write
+	$(BIN)/python tools/dialects_table.py --write
 
 clean:
 	rm -rf $(VENV) $(VENV)-lowest $(VENV)-vllm $(VENV)-serve dist build .coverage* .mypy_cache .ruff_cache .pytest_cache

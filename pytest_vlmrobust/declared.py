@@ -22,7 +22,7 @@ def gated_conditions(threshold: str, conditions: Iterable[str]) -> tuple[str, ..
     >>> gated_conditions("max_accuracy_drop", ["base", "stop-think", "wrong-think", "correct-think"])
     ('wrong-think',)
     """
-    return held_conditions(threshold, _roles(conditions))
+    return held_conditions(threshold, roles_of(conditions))
 
 
 def declared_gates(thresholds: Mapping[str, float | None], conditions: Sequence[str]) -> list[Gate]:
@@ -39,7 +39,7 @@ def declared_gates(thresholds: Mapping[str, float | None], conditions: Sequence[
     for name, value in thresholds.items():
         if value is None:
             continue
-        made = threshold_gates(name, value, _roles(conditions))
+        made = threshold_gates(name, value, roles_of(conditions))
         if not made:
             raise UsageError(f"{name}={value:g} holds for none of the conditions {', '.join(conditions)}")
         gates += made
@@ -48,7 +48,12 @@ def declared_gates(thresholds: Mapping[str, float | None], conditions: Sequence[
     return gates
 
 
-def _roles(names: Iterable[str]) -> dict[str, frozenset[Role]]:
+def roles_of(names: Iterable[str]) -> dict[str, frozenset[Role]]:
+    """Return the roles of conditions by their design.
+
+    Raises:
+        UsageError: a condition is unknown.
+    """
     conditions = [get_condition(name) for name in names]
     return {
         known.name: planned_roles(known.name, Design(plants=known.plants, reasons=known.reasons))

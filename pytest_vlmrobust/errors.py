@@ -12,6 +12,9 @@
     ├── DryRunError           nothing was asked, since only the number of requests was
     └── VacuousError          a verdict was asked for, but nothing (or too little) was measured
 
+    UserWarning
+    └── InconclusiveWarning   a gate is inconclusive, and that is no failure
+
     KeyboardInterrupt
     └── EvaluationInterrupted Ctrl-C while a model was asked; brings what was finished
 """
@@ -59,6 +62,10 @@ class DryRunError(VlmRobustError):
 
 class VacuousError(VlmRobustError, RuntimeError):
     """There is no basis for a verdict: no samples, a condition not run, too much unscored."""
+
+
+class InconclusiveWarning(UserWarning):
+    """A gate could not be decided with confidence, and that was asked to be a warning."""
 
 
 class EvaluationInterrupted(KeyboardInterrupt):

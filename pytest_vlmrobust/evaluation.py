@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,12 +12,11 @@ from pytest_vlmrobust.asking import Came, answers, senseless
 from pytest_vlmrobust.conditions import get_condition, resolve_conditions
 from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.prompts import Prompt
-from pytest_vlmrobust.core.provenance import checked_provenance
 from pytest_vlmrobust.core.records import Evaluation, Record
-from pytest_vlmrobust.core.replies import READER_VERSION
 from pytest_vlmrobust.core.rows import REQUEST_FAILED
 from pytest_vlmrobust.core.samples import Sample, check_ids, samples_digest
 from pytest_vlmrobust.core.views import BASE
+from pytest_vlmrobust.described import PROTOCOL, described, misleading, planting
 from pytest_vlmrobust.errors import (
     CostLimitError,
     DataError,
@@ -26,22 +24,17 @@ from pytest_vlmrobust.errors import (
     UsageError,
     VacuousError,
 )
-from pytest_vlmrobust.judges import Judge, Panel, close_judge, load_judge
+from pytest_vlmrobust.judges import Judge, close_judge, load_judge
 from pytest_vlmrobust.judges.preflight import MIN_KAPPA, check_preflight, preflight
 from pytest_vlmrobust.judging import Judged, Judging, judge_case
 from pytest_vlmrobust.models.base import Answer, Model, Storable
+from pytest_vlmrobust.planting import RANDOM, RUNNER_UP, Plants, check_plant
 from pytest_vlmrobust.prompting import Part, Prompts
 from pytest_vlmrobust.reading import Content, Reader
 from pytest_vlmrobust.stored import unreadable
 
 if TYPE_CHECKING:
     from pytest_vlmrobust.store import Store
-
-PROTOCOL = "zhao2026"
-"""Zhao et al. 2026, arXiv 2602.12506."""
-
-PROTOCOL_VERSION = 1
-"""Counts our choices where the paper leaves them open; figures of different versions do not compare."""
 
 _READ_AT_ONCE = 128
 """How many replies are read and judged together: few enough for Ctrl-C to leave little unfinished."""
@@ -58,9 +51,11 @@ def evaluate(
     judge: Judge | str = "rules",
     min_judge_kappa: float | None = MIN_KAPPA,
     seed: int = 0,
+    plant: str = RANDOM,
     store: Store | None = None,
     progress: Progress | None = None,
     dataset: str = "",
+    dataset_facts: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Ask a model every sample under every condition, and read and judge what it replies.
@@ -76,11 +71,15 @@ def evaluate(
         min_judge_kappa: how well a judge that is named by a spec has to agree with the labels (Cohen's
             kappa); None admits any.
         seed: seeds, with each sample's id, which option is planted.
+        plant: "random", or "runner-up" to plant the wrong option that the model finds most probable under
+            ``base``; where it gives no probabilities for a sample, the seed chooses.
         store: gives the replies that were computed before, and keeps each new one as soon as it exists;
             used where the model is `Storable`.
         progress: called with (replies so far, replies in all, replies so far that were stored), at
             first with none so far.
         dataset: name of the data set, for the report.
+        dataset_facts: what else is known of it, as `Loaded.to_json` gives it: the ``score`` that it is known
+            by, ``faults`` and ``facts``.
         context: what else is to be known about the run, as JSON values: time, versions, the
             ``command`` that repeats it; joins the provenance.
 
@@ -90,9 +89,11 @@ def evaluate(
 
     Raises:
         VacuousError: there are no samples, or a condition changes none of their prompts.
-        DataError: two samples share an id.
-        UsageError: an unknown condition or judge, a condition that changes the question or takes away
-            the right option, a judge that does not give one verdict for each case, or an argument of
+        DataError: two samples share an id, or a sample cannot take one more option where a condition offers
+            to abstain.
+        UsageError: an unknown condition, judge or plant, a model that gives no probabilities where the
+            runner-up is to be planted, a condition that changes the question or takes away the right
+            option, a judge that does not give one verdict for each case, or an argument of
             another type.
         ModelError: the model failed, did not answer each prompt once, or did not go on from a
             planted thought; or a judge is a language model that cannot be loaded.
@@ -103,14 +104,17 @@ def evaluate(
     """
     names = resolve_conditions(conditions)
     chosen = tuple(samples)
-    with _known_judge(judge) as known_judge:
+    known_plant = check_plant(plant)
+    with _known_judge(judge, store) as known_judge:
         _check(model, chosen, seed, store)
         prompts = Prompts(chosen, names, seed)
         prompts.check()
         told = _measured(known_judge, min_judge_kappa, store, model) if isinstance(judge, str) else {}
-        facts = {**told, **(context or {})}
-        provenance = _provenance(model, chosen, names, known_judge, seed, dataset, facts)
-        run = _Run(model, known_judge, prompts, store, progress or _silent)
+        data = {**(dataset_facts or {}), "name": dataset, "digest": samples_digest(chosen), "n": len(chosen)}
+        provenance = described(model, names, known_judge, seed, data, {**told, **(context or {})})
+        provenance = {**provenance, **planting(known_plant, chosen, names, provenance)}
+        plants = Plants(seed) if known_plant == RUNNER_UP and misleading(names) else None
+        run = _Run(model, known_judge, prompts, store, progress or _silent, plants)
         builder = EvaluationBuilder(sample_ids=[sample.id for sample in chosen], conditions=names)
         return _built(run, builder, provenance)
 
@@ -133,7 +137,13 @@ def _built(run: _Run, builder: EvaluationBuilder, provenance: Mapping[str, Any])
 
 
 def ask(
-    model: Model, sample: Sample, condition: str = BASE, *, judge: Judge | str = "rules", seed: int = 0
+    model: Model,
+    sample: Sample,
+    condition: str = BASE,
+    *,
+    judge: Judge | str = "rules",
+    seed: int = 0,
+    plant: str = RANDOM,
 ) -> Record:
     """Ask a model one sample under one condition.
 
@@ -143,19 +153,35 @@ def ask(
         condition: name of a condition.
         judge: compares the reasoning with the answer; or the spec of a judge, which is not measured.
         seed: seeds, with the sample's id, which option is planted.
+        plant: "random", or "runner-up": then the sample is asked under ``base`` first.
 
     Returns:
         The reply, what was read in it, and the judge's verdict.
 
     Raises:
-        UsageError: an unknown condition or judge, or an argument of another type.
+        UsageError: an unknown condition, judge or plant, a model that gives no probabilities where the
+            runner-up is to be planted, or an argument of another type.
         ModelError: the model failed, or did not answer the prompt once.
     """
     with _known_judge(judge) as known_judge:
         _check(model, [sample], seed, None)
-        prompts = Prompts([sample], [condition], seed)
+        planted: dict[str, int] = {}
+        if check_plant(plant) == RUNNER_UP and misleading([condition]):
+            planted = _asked_first(model, sample, seed)
+        prompts = Prompts([sample], [condition], seed, planted)
         (record,) = _Run(model, known_judge, prompts, None, _silent).records()
     return record
+
+
+def _asked_first(model: Model, sample: Sample, seed: int) -> dict[str, int]:
+    """Ask a sample under ``base``, to find the runner-up."""
+    plants = Plants(seed)
+    (part,) = Prompts([sample], [BASE], seed).parts()
+    for came in answers(model, [prompt for _, prompt in part], None):
+        for index, answer in came.answers:
+            plants.take(*part[index], answer)
+    plants.check(model.info.spec)
+    return plants.planted
 
 
 def _silent(_done: int, _total: int, _stored: int) -> None:
@@ -177,9 +203,16 @@ class _Run:
     """The way of all prompts through model, reader and judge."""
 
     def __init__(
-        self, model: Model, judge: Judge, prompts: Prompts, store: Store | None, report: Progress
+        self,
+        model: Model,
+        judge: Judge,
+        prompts: Prompts,
+        store: Store | None,
+        report: Progress,
+        plants: Plants | None = None,
     ) -> None:
         self._model = model
+        self._plants = plants
         self._prompts = prompts
         # What was read and judged is kept where the reply itself is kept, and nowhere else.
         self._store = store if isinstance(model, Storable) else None
@@ -203,19 +236,32 @@ class _Run:
             raise spent
 
     def _all_finished(self) -> Iterator[Record]:
-        for part in self._prompts.parts():
+        plants = self._plants
+        for part in self._prompts.parts() if plants is None else self._prompts.staged(plants.planted):
             for came in answers(self._model, [prompt for _, prompt in part], self._store):
                 self._count(part, came)
+                self._learn(part, came)
                 for start in range(0, len(came.answers), _READ_AT_ONCE):
                     yield from self._finished(part, came, start)
+            if plants is not None:
+                plants.check(self._model.info.spec)
+
+    def _learn(self, part: Part, came: Came) -> None:
+        """Find the runner-up in answers under ``base``."""
+        for index, answer in came.answers if self._plants is not None else ():
+            sample, prompt = part[index]
+            if prompt.condition == BASE and self._plants is not None:
+                self._plants.take(sample, prompt, answer)
 
     def facts(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
         """What is known about the run at its end; ``provenance`` is what was known at its beginning."""
+        plants = self._plants
         failures = {"count": self._judging.failures, "first": self._judging.first_failure}
         return {
             "conditions": self._accounts.complete(provenance["conditions"]),
             "judge_failures": failures,
             "replies": {"stored": self._stored, "computed": self._computed},
+            **({} if plants is None else {"plant": {"name": RUNNER_UP, **plants.counts()}}),
         }
 
     def told(self) -> str:
@@ -282,7 +328,9 @@ def _record(read: _Read, judged: Judged) -> Record:
         answer=prompt.letters[prompt.choices.index(sample.choices[sample.answer])],
         category=sample.category,
         group=sample.group,
+        tags=sample.tags,
         planted=prompt.planted,
+        abstention=prompt.abstention,
         planted_text=prompt.planted_text,
         prefill=answer.prefill,
         reply=answer.text,
@@ -320,12 +368,12 @@ def _check(model: object, samples: Sequence[Sample], seed: int, store: object) -
 
 
 @contextmanager
-def _known_judge(judge: Judge | str) -> Iterator[Judge]:
+def _known_judge(judge: Judge | str, store: Store | None = None) -> Iterator[Judge]:
     """Give the judge; one that a spec names is loaded, and freed afterwards."""
     if isinstance(judge, Judge):
         yield judge
     elif isinstance(judge, str):
-        loaded = load_judge(judge)
+        loaded = load_judge(judge, store=store)
         try:
             yield loaded
         finally:
@@ -341,37 +389,3 @@ def _measured(
     results = preflight(judge, store if isinstance(model, Storable) else None)
     check_preflight(results, min_kappa)
     return {"judge_preflight": [result.to_json() for result in results]}
-
-
-def _judges(judge: Judge) -> list[dict[str, Any]]:
-    members = judge.members if isinstance(judge, Panel) else (judge,)
-    return [{"name": one.name, "details": dict(getattr(one, "details", {}))} for one in members]
-
-
-def _provenance(
-    model: Model,
-    samples: Sequence[Sample],
-    names: Sequence[str],
-    judge: Judge,
-    seed: int,
-    dataset: str,
-    context: Mapping[str, Any],
-) -> dict[str, Any]:
-    info = model.info
-    listed = [get_condition(name) for name in names]
-    ours: dict[str, Any] = {
-        "package_version": importlib.metadata.version("pytest-vlmrobust"),
-        "protocol": PROTOCOL,
-        "protocol_version": PROTOCOL_VERSION,
-        "reader_version": READER_VERSION,
-        "model": {"spec": info.spec, "digest": info.digest, "details": dict(info.details)},
-        "dataset": {"name": dataset, "digest": samples_digest(samples), "n": len(samples)},
-        "conditions": [{"name": c.name, "plants": c.plants, "reasons": c.reasons} for c in listed],
-        "judge": judge.name,
-        "judges": _judges(judge),
-        "seed": seed,
-    }
-    for key in context:
-        if key in (*ours, "judge_failures", "replies"):
-            raise UsageError(f"context.{key} is written by evaluate itself: leave it out")
-    return checked_provenance({**ours, **context})

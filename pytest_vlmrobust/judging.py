@@ -58,7 +58,9 @@ class Judging(Generic[T]):
 
     @property
     def first_failure(self) -> str:
-        """The first error of a judge, for the report, or ""."""
+        """The first error of a judge, for the report, or "" where no case is without a verdict."""
+        if not self.failures:
+            return ""
         return next(filter(None, (scoring.first_failure for scoring in self._scorings)), "")
 
     def take(self, items: Iterable[tuple[T, JudgeCase | None]]) -> Iterator[tuple[T, Judged]]:
@@ -104,6 +106,8 @@ def judge_case(prompt: Prompt, content: Content, *, reasons: bool) -> JudgeCase 
         reasons: whether the condition leaves reasoning to the model.
     """
     if not reasons or content.letter is None or content.think is None or not content.think.strip():
+        return None
+    if content.letter == prompt.abstention:  # asserts nothing that reasoning could contradict
         return None
     return JudgeCase(
         question=prompt.question,

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from pytest_vlmrobust.errors import UsageError, unknown_name
 
-Kind = Literal["reply", "reading", "verdict", "model", "file"]
+Kind = Literal["reply", "reading", "verdict", "claim", "model", "file"]
 
 _BYTES = 16
 _PACKAGE = Path(__file__).parent
@@ -25,7 +25,7 @@ def content_key(kind: Kind, *parts: str | Sequence[str]) -> str:
     neither ``("ab", "c")`` and ``("a", "bc")`` nor ``("a",)`` and ``(["a"],)``.
 
     Args:
-        kind: what the value is: "reply", "reading", "verdict", "model" or "file".
+        kind: what the value is: "reply", "reading", "verdict", "claim", "model" or "file".
         parts: everything that the value depends on, in a fixed order: strings, or lists or tuples of
             strings. Any Unicode text, lone surrogates too.
 

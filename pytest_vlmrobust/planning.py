@@ -10,10 +10,13 @@ from pytest_vlmrobust.core.prompts import Prompt
 from pytest_vlmrobust.core.replies import ReplyFormat
 from pytest_vlmrobust.core.samples import ImageSource
 from pytest_vlmrobust.errors import DryRunError
+from pytest_vlmrobust.judges.base import JudgeCase, Verdict
 from pytest_vlmrobust.models.base import Answer, ModelInfo
-from pytest_vlmrobust.models.dialects import PLAIN
+from pytest_vlmrobust.models.checkpoint import DEFAULT_MAX_NEW_TOKENS
+from pytest_vlmrobust.models.dialects import PLAIN, expected_limit
 from pytest_vlmrobust.prompting import Prompts
 from pytest_vlmrobust.remote.budget import Price
+from pytest_vlmrobust.runs import ModelRequest
 
 DRY = "--vlm-dry-run: nothing was asked"
 
@@ -97,6 +100,15 @@ def estimate(prompt: Prompt, images: dict[int, tuple[ImageSource, int]]) -> int:
     return count
 
 
+def longest_reply(request: ModelRequest) -> int:
+    """Return how many tokens a reply of a model may have, as far as it is known before the model is loaded.
+
+    Raises:
+        UsageError: the dialect that is asked for is unknown.
+    """
+    return request.max_new_tokens or expected_limit(request.spec, request.dialect) or DEFAULT_MAX_NEW_TOKENS
+
+
 def plan_lines(rows: Iterable[PlanRow], price: Price | None) -> Iterator[str]:
     """Word a plan for the summary: a line for each row, and one for all.
 
@@ -161,6 +173,26 @@ class PlannedModel:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+class PlannedJudge:
+    """Stands for a judge that is not to be asked.
+
+    Attributes:
+        name: what names it.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Load nothing."""
+        self.name = name
+
+    def judge(self, _cases: Sequence[JudgeCase]) -> list[Verdict]:
+        """Judge nothing.
+
+        Raises:
+            DryRunError: always.
+        """
+        raise DryRunError(DRY)
 
 
 def _all(prompts: Prompts | Sequence[Prompt]) -> Iterator[Prompt]:

@@ -75,8 +75,7 @@ class Reader:
 def _what_reading_depends_on(layout: ReplyFormat) -> tuple[str | list[str], ...]:
     from pytest_vlmrobust.keys import source_digest
 
-    tags = [layout.think_open, layout.think_close, layout.answer_open, layout.answer_close]
-    return source_digest(), str(READER_VERSION), tags, str(layout.think_preopened)
+    return source_digest(), str(READER_VERSION), layout.lines()
 
 
 def _to_text(content: Content, whole: str) -> str | None:

@@ -6,15 +6,16 @@ pytest-xdist hand their part to the process that reports.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from typing import Any, Literal
 
 from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.verdicts import Mode
 from pytest_vlmrobust.errors import DataError
 
-Verdict = Literal["pass", "fail", "error"]
+Verdict = Literal["pass", "fail", "inconclusive", "error"]
 """What a gate said; "error" when there was too little to say anything."""
 
 
@@ -26,7 +27,8 @@ class ModelRequest:
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int | None = None
-    max_new_tokens: int = 512
+    max_new_tokens: int | None = None
+    dialect: str = "auto"
     reference: bool = False
 
 
@@ -39,6 +41,7 @@ class RunKey:
     limit: int
     seed: int
     judge: str
+    plant: str = "random"
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunKey:
@@ -60,6 +63,17 @@ class GateRow:
         verdict: what the gate said.
         test: node id of the test.
         approximate: whether the figure is approximate, see `Evaluation.approximate`.
+        baseline: the run that the figure was compared with, or ""; ``value`` is then how much worse it is.
+        n: how many samples the figure stands on.
+        mode: how the gate decided, see `pytest_vlmrobust.core.findings.Finding`, as for all that follows.
+        confidence: of the interval and of a confident verdict.
+        low: lower bound of the interval, or None.
+        high: upper bound of the interval, or None.
+        clusters: in how many groups the samples come, or None.
+        detectable: the true value that so many samples would have shown to be a breach, or None.
+        needed: about how many samples would settle it, or None.
+        fewest: the fewest samples that can pass, where there are fewer, or None.
+        family: how many gates were judged together.
     """
 
     key: RunKey
@@ -71,12 +85,28 @@ class GateRow:
     verdict: Verdict
     test: str
     approximate: bool = False
+    baseline: str = ""
+    n: int = 0
+    mode: Mode = "estimate"
+    confidence: float = 0.95
+    low: float | None = None
+    high: float | None = None
+    clusters: int | None = None
+    detectable: float | None = None
+    needed: int | None = None
+    fewest: int | None = None
+    family: int = 1
 
     @property
     def in_short(self) -> str:
-        """The figure and its bound: "0.412 (max 0.05)"."""
+        """The figure, its interval and its bound: "0.412 [0.345, 0.482] (max 0.05)"."""
         measured = "no verdict" if self.value is None else f"{self.value:.3f}"
+        if self.low is not None and self.high is not None:
+            measured += f" [{self.low:.3f}, {self.high:.3f}]"
         about = ", approximate" if self.approximate else ""
+        if self.baseline:
+            words = "no verdict against" if self.value is None else f"{measured} worse than in"
+            return f"{words} {self.baseline} (max {self.threshold:g}{about})"
         return f"{measured} ({self.bound} {self.threshold:g}{about})"
 
 
@@ -147,6 +177,10 @@ class Runs:
         keys = sorted([*self._runs, *self._stopped], key=lambda key: rank.get(key.model.spec, len(rank)))
         self._runs = {key: self._runs[key] for key in keys if key in self._runs}
         self._stopped = {key: self._stopped[key] for key in keys if key in self._stopped}
+
+    def known(self, key: RunKey, conditions: Iterable[str]) -> bool:
+        """Whether the answers under some conditions are there."""
+        return key in self._runs and set(conditions) <= set(self._runs[key].conditions)
 
     def gates_of(self, key: RunKey) -> list[GateRow]:
         """The gates that were checked on one run, in order."""

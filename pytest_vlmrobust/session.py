@@ -9,19 +9,26 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from pytest_vlmrobust.checking import Checked, Member, check_all, gate_entry
+from pytest_vlmrobust.claiming.files import ClaimRow
+from pytest_vlmrobust.claiming.sources import Claimed, ClaimOptions, ClaimSource
+from pytest_vlmrobust.claiming.specs import load_writer
+from pytest_vlmrobust.claiming.writer import ClaimWriter
 from pytest_vlmrobust.conditions import resolve_conditions
+from pytest_vlmrobust.core.baselines import RegressionGate
 from pytest_vlmrobust.core.documents import report_document
-from pytest_vlmrobust.core.explain import explain_gates
-from pytest_vlmrobust.core.gates import Gate, Outcome, check
+from pytest_vlmrobust.core.gates import Gate
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.samples import Sample
-from pytest_vlmrobust.datasets.registry import load_samples
-from pytest_vlmrobust.errors import DryRunError, EvaluationInterrupted, VacuousError
+from pytest_vlmrobust.core.trends import Trend, check_checkpoints, make_trend
+from pytest_vlmrobust.datasets.downloads import Downloads
+from pytest_vlmrobust.datasets.registry import Loaded, load_dataset
+from pytest_vlmrobust.errors import DryRunError, EvaluationInterrupted
 from pytest_vlmrobust.evaluation import evaluate
 from pytest_vlmrobust.judges import Judge, close_judge, load_judge
 from pytest_vlmrobust.judges.preflight import Preflight, check_preflight, preflight
@@ -30,26 +37,20 @@ from pytest_vlmrobust.judges.texts import LocalOptions
 from pytest_vlmrobust.models.base import Model
 from pytest_vlmrobust.models.registry import load_model
 from pytest_vlmrobust.options import Settings
-from pytest_vlmrobust.planning import DRY, Plan, PlannedModel
+from pytest_vlmrobust.planning import DRY, Plan, PlannedJudge, PlannedModel, longest_reply
 from pytest_vlmrobust.prompting import Prompts
 from pytest_vlmrobust.remote.options import RemoteOptions
-from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs, free_name
+from pytest_vlmrobust.reports.trends import trends_to_json
+from pytest_vlmrobust.runs import ModelRequest, RunKey, Runs, free_name
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.remote.budget import Budget
     from pytest_vlmrobust.store import Store
 
 Progress = Callable[[str], Any]
 """Given a title, opens a context manager that yields ``progress(done, total, stored)``."""
 
 _LIBRARIES = ("pytest-vlmrobust", "pytest", "torch", "transformers", "numpy", "pillow")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """What the gates of one test said; ``failure`` is "" when all of them passed."""
-
-    rows: Sequence[GateRow]
-    failure: str
 
 
 class Session:
@@ -64,6 +65,7 @@ class Session:
         store: Path | None = None,
         remote: RemoteOptions | None = None,
         plan: Plan | None = None,
+        claims: ClaimOptions | None = None,
     ) -> None:
         """Start with nothing measured.
 
@@ -74,6 +76,7 @@ class Session:
             store: where replies are kept; opened, and made, with the first model. None keeps none.
             remote: how servers are asked.
             plan: takes down what would be asked, and nothing is asked; None to ask.
+            claims: where planted sentences come from, besides the rules.
         """
         self.runs = Runs()
         self._command = command
@@ -83,8 +86,10 @@ class Session:
         self._plan = plan
         self._loaded: dict[int, ModelRequest] = {}
         self._own: list[tuple[Model, ModelRequest]] = []
-        self._samples: dict[tuple[str, int, int], Sequence[Sample]] = {}
+        self._data: dict[tuple[object, ...], Loaded] = {}
         self._judges: dict[tuple[str, str], tuple[Judge, list[Preflight]]] = {}
+        self._claims = self._claim_source(claims or ClaimOptions())
+        self._claimed: dict[tuple[object, ...], Claimed] = {}
         self._store_path = store
         self._store: Store | None = None
 
@@ -103,12 +108,17 @@ class Session:
         spec = options.pop("spec")
         model: Model
         if self._plan is not None:
-            model = PlannedModel(spec, self._plan, max_new_tokens=request.max_new_tokens)
+            model = PlannedModel(spec, self._plan, max_new_tokens=longest_reply(request))
         else:
             store = self._opened_store()
             model = load_model(spec, threads=self._threads, store=store, remote=self._remote, **options)
         self._loaded[id(model)] = request
         return model
+
+    @property
+    def budget(self) -> Budget:
+        """What may be spent on servers, and what was."""
+        return self._remote.budget
 
     def release(self, model: Model) -> None:
         """Free a model that was loaded here."""
@@ -116,21 +126,67 @@ class Session:
         model.close()
 
     def samples(self, settings: Settings) -> Sequence[Sample]:
-        """The samples that settings ask for, loaded once."""
+        """The samples that settings ask for, loaded once, with the claims that are to be planted.
+
+        Raises:
+            DataError: the data set or the file of claims cannot be used.
+            ModelError, StoreError: what writes the claims cannot be loaded, or the store is damaged.
+        """
+        return self._with_claims(settings).samples
+
+    @property
+    def claims(self) -> Sequence[ClaimRow]:
+        """The claims of all samples so far, where they are to be exported."""
+        return tuple(self._claims.rows.values())
+
+    def add_claims(self, rows: Iterable[ClaimRow]) -> None:
+        """Take in the claims of another process."""
+        self._claims.add(rows)
+
+    def _with_claims(self, settings: Settings) -> Claimed:
         key = (settings.dataset, settings.limit, settings.seed)
-        if key not in self._samples:
-            self._samples[key] = tuple(
-                load_samples(settings.dataset, limit=settings.limit, seed=settings.seed)
+        if key not in self._claimed:
+            self._claimed[key] = self._claims.claimed(self.data(settings).samples)
+        return self._claimed[key]
+
+    def _claim_source(self, options: ClaimOptions) -> ClaimSource:
+        def writer() -> ClaimWriter:
+            local = LocalOptions(device=options.device, threads=self._threads)
+            return load_writer(
+                options.writer or "", local=local, remote=self._remote, store=self._opened_store()
             )
-        return self._samples[key]
+
+        asks = options.writer is not None and self._plan is None
+        return ClaimSource(
+            file=options.file,
+            writer=writer if asks else None,
+            keep=options.keep,
+            progress=self._progress,
+        )
+
+    def data(self, settings: Settings) -> Loaded:
+        """The data set that settings ask for, loaded once."""
+        allowed = settings.strict_data, settings.allow_download
+        key = (settings.dataset, settings.limit, settings.seed, *allowed)
+        if key not in self._data:
+            self._data[key] = load_dataset(
+                settings.dataset,
+                limit=settings.limit,
+                seed=settings.seed,
+                strict=settings.strict_data,
+                downloads=Downloads(allow=settings.allow_download),
+            )
+        return self._data[key]
 
     def judge(self, settings: Settings) -> Judge:
-        """The judge that settings ask for, made and measured once.
+        """The judge that settings ask for, made and measured once; in a dry run, one that refuses to judge.
 
         Raises:
             JudgeError: it agrees too little with the labelled thoughts, or gives no verdicts.
             UsageError, ModelError, StoreError: it cannot be loaded, or the store is damaged.
         """
+        if self._plan is not None:
+            return PlannedJudge(settings.judge)
         judge, results = self._measured(settings)
         check_preflight(results, settings.min_judge_kappa)
         return judge
@@ -140,16 +196,23 @@ class Session:
 
         Raises:
             UsageError, ModelError, StoreError: as `judge`.
+            DryRunError: nothing is asked.
         """
         return self._measured(settings)[1]
 
     def _measured(self, settings: Settings) -> tuple[Judge, list[Preflight]]:
+        if self._plan is not None:
+            raise DryRunError(DRY)
         key = settings.judge, settings.device
         if key not in self._judges:
             local = LocalOptions(device=settings.device, threads=self._threads)
             store = self._opened_store()
             judge = load_judge(settings.judge, local=local, remote=self._remote, store=store)
-            self._judges[key] = judge, [] if self._plan is not None else self._preflight(judge, store)
+            try:
+                self._judges[key] = judge, self._preflight(judge, store)
+            except BaseException:
+                close_judge(judge)
+                raise
         return self._judges[key]
 
     def _preflight(self, judge: Judge, store: Store | None) -> list[Preflight]:
@@ -160,12 +223,16 @@ class Session:
 
     def key(self, model: Model, settings: Settings) -> RunKey:
         """What the answers of a model under these settings depend on."""
+        return self._key(self._loaded.get(id(model)) or self._request_of_own(model), settings)
+
+    def _key(self, request: ModelRequest, settings: Settings) -> RunKey:
         return RunKey(
-            model=self._loaded.get(id(model)) or self._request_of_own(model),
+            model=request,
             dataset=settings.dataset,
             limit=settings.limit,
             seed=settings.seed,
             judge=settings.judge,
+            plant=settings.plant,
         )
 
     def evaluate(self, model: Model, settings: Settings) -> Evaluation:
@@ -191,10 +258,15 @@ class Session:
                         conditions,
                         judge=judge,
                         seed=settings.seed,
+                        plant=settings.plant,
                         store=store,
                         dataset=settings.dataset,
+                        dataset_facts=self.data(settings).to_json(),
                         progress=progress,
-                        context=self._context(key.model, self.judge_preflight(settings)),
+                        context={
+                            **self._context(key.model, self.judge_preflight(settings)),
+                            **self._with_claims(settings).facts,
+                        },
                     )
             except EvaluationInterrupted as stopped:
                 if stopped.evaluation is not None:
@@ -203,8 +275,50 @@ class Session:
 
         return self.runs.get(key, resolve_conditions(settings.conditions), measure)
 
+    def trend(self, settings: Settings) -> Trend:
+        """Evaluate every model that settings ask for, as checkpoints of trainings.
+
+        Each is loaded where answers are missing, one at a time.
+
+        Raises:
+            UsageError: a model is no checkpoint.
+            VacuousError: a training has one checkpoint only.
+            DryRunError: nothing is asked; what would be asked of all of them is counted.
+            VlmRobustError: as `evaluate`.
+        """
+        requests = model_requests(settings)
+        check_checkpoints(request.spec for request in requests)
+        runs: dict[str, Evaluation] = {}
+        dry: DryRunError | None = None
+        for request in requests:
+            try:
+                runs[request.spec] = self._evaluated(request, settings)
+            except DryRunError as error:
+                dry = error
+        if dry is not None:
+            raise dry
+        return make_trend(runs)
+
+    def _evaluated(self, request: ModelRequest, settings: Settings) -> Evaluation:
+        """Evaluate a model that no test holds."""
+        key, conditions = self._key(request, settings), resolve_conditions(settings.conditions)
+        if self.runs.known(key, conditions):
+            return self.runs.get(key, conditions, _nothing_missing)
+        model = self.load(request)
+        try:
+            return self.evaluate(model, settings)
+        finally:
+            self.release(model)
+
     def check_gates(
-        self, model: Model, settings: Settings, gates: Iterable[Gate], *, test: str, command: str
+        self,
+        model: Model,
+        settings: Settings,
+        gates: Iterable[Gate | RegressionGate],
+        *,
+        test: str,
+        command: str,
+        family: Sequence[tuple[Settings, Gate | RegressionGate]] = (),
     ) -> Checked:
         """Hold a model against gates, and keep what they said.
 
@@ -214,35 +328,42 @@ class Session:
             gates: the gates.
             test: node id of the test that declares them.
             command: the command that runs that test alone.
+            family: the gates of all tests of the model, which are judged together with these.
         """
         run, key = self.evaluate(model, settings), self.key(model, settings)
-        rows: list[GateRow] = []
-        outcomes: list[Outcome] = []
-        texts: list[str] = []
-        for gate in gates:
-            outcome = None
-            try:
-                outcome = check(run, gate, max_unscored_rate=settings.max_unscored_rate)
-                outcomes.append(outcome)
-            except VacuousError as error:
-                texts.append(str(error))
-            row = _row(key, gate, outcome, test)
-            rows.append(replace(row, approximate=gate.condition in run.approximate))
-        if not all(outcome.passed for outcome in outcomes):
-            texts.append(explain_gates(run, outcomes, command=command))
-        self.runs.gates += rows
-        return Checked(rows=rows, failure="\n\n".join(texts))
+        members = [
+            Member(key=self.key(model, its), run=self.evaluate(model, its), gate=gate, settings=its)
+            for its, gate in (family if settings.familywise else ())
+        ]
+        checked = check_all(run, tuple(gates), settings, key=key, test=test, command=command, family=members)
+        self.runs.gates += checked.rows
+        return checked
 
     def document(self) -> dict[str, Any]:
         """The whole session as a report, schema vlmrobust/1."""
-        gates = [_gate_entry(row) for row in self.runs.gates]
-        context = {"created": _now(), "command": self._command, "gates": gates}
+        gates = [gate_entry(row) for row in self.runs.gates]
+        trends = trends_to_json(self.runs)
+        context = {
+            "created": _now(),
+            "command": self._command,
+            "gates": gates,
+            **({"trends": trends} if trends else {}),
+            **self._costs(),
+        }
         return report_document([run for _, run in self.runs], context)
+
+    def _costs(self) -> dict[str, Any]:
+        """What the session has cost, for the report."""
+        budget = self.budget
+        if budget.price is None:
+            return {}
+        return {"costs": {"spent": budget.spent, "limit": budget.limit, "shares": dict(budget.shares)}}
 
     def close(self) -> None:
         """Free the judges, and close the store."""
         for judge, _ in self._judges.values():
             close_judge(judge)
+        self._claims.close()
         if self._store is not None:
             self._store.close()
 
@@ -253,7 +374,7 @@ class Session:
             model=key.model.spec,
             dataset=key.dataset,
             prompts=Prompts(self.samples(settings), conditions, settings.seed),
-            max_new_tokens=key.model.max_new_tokens,
+            max_new_tokens=longest_reply(key.model),
         )
         raise DryRunError(DRY)
 
@@ -297,24 +418,8 @@ def model_requests(settings: Settings) -> list[ModelRequest]:
     return [ModelRequest(spec=spec, **options) for spec in settings.model]
 
 
-def _row(key: RunKey, gate: Gate, outcome: Outcome | None, test: str) -> GateRow:
-    return GateRow(
-        key=key,
-        metric=gate.metric,
-        condition=gate.condition,
-        bound=gate.bound,
-        threshold=gate.threshold,
-        value=None if outcome is None else outcome.figure.value,
-        verdict="error" if outcome is None else outcome.verdict,
-        test=test,
-    )
-
-
-def _gate_entry(row: GateRow) -> dict[str, Any]:
-    entry = asdict(row)
-    key, approximate = entry.pop("key"), entry.pop("approximate")
-    entry |= {"approximate": True} if approximate else {}
-    return {"model": key["model"]["spec"], "dataset": key["dataset"], "seed": key["seed"], **entry}
+def _nothing_missing(conditions: tuple[str, ...]) -> NoReturn:
+    raise AssertionError(f"{conditions} were said to be there")  # `Runs.known` has looked
 
 
 def _now() -> str:

@@ -1,10 +1,15 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 
 # Before anything imports torch: several processes that use every core each slow one another to a crawl.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Before a process is started: there are many, and each would compile anew what none of them may keep.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Before anything asks where it is: the tests have a cache folder of their own, and so have the processes that
 # they start. The workers of pytest-xdist take their controller's.

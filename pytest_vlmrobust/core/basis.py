@@ -7,9 +7,15 @@ import numpy as np
 from pytest_vlmrobust.core.arrays import BoolArray
 from pytest_vlmrobust.core.excerpts import shorten
 from pytest_vlmrobust.core.figures import METRICS
+from pytest_vlmrobust.core.predictors import AUROCS, unforetold
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.views import BASE
 from pytest_vlmrobust.errors import UsageError, VacuousError
+
+ANSWERS = frozenset(
+    {"accuracy", "accuracy_drop", "confidently_wrong_rate", "calibration_error", "brier_score", *AUROCS}
+)
+"""Figures of answers that are right or wrong, which an abstention is not."""
 
 _SHOWN = 3
 """How many examples a message brings."""
@@ -35,22 +41,55 @@ def check_basis(evaluation: Evaluation, metric: str, condition: str, *, max_unsc
     evaluation.columns(condition)
     basis = METRICS[metric].basis
     needed = [] if basis == "asked" else [condition]
-    needed += [BASE] if basis == "paired" and BASE in evaluation.conditions else []
-    for name in needed:
+    needed += [BASE] if basis in ("paired", "base_probs") and BASE in evaluation.conditions else []
+    for name in dict.fromkeys(needed):
         _check_failed(evaluation, metric, name, max_unscored_rate)
         _check_parsed(evaluation, metric, name, max_unscored_rate)
     if basis == "judged" or metric == "undecided_rate":
         _check_scored(evaluation, metric, condition, max_unscored_rate)
     figure = evaluation.figure(condition, metric)  # refuses where it does not apply
+    if metric in ANSWERS or basis == "judged":
+        _check_answered(evaluation, metric, condition)
     if figure.detail.get("base_accuracy") == 0:
         raise VacuousError(
             f"no verdict on {metric}: none of {figure.n} samples was right under {BASE}, so {condition} had "
             "no accuracy to take away; see whether the model can do these questions at all"
         )
+    if figure.detail.get("base_score") == 0:
+        raise VacuousError(
+            f"no verdict on {metric}: the score of {figure.n} samples is 0 under {BASE}, so {condition} had "
+            "nothing to take away; see whether the model can do these questions at all"
+        )
     if basis == "judged":
         _check_decided(evaluation, metric, condition)
-    if basis == "letter_probs":
-        _check_probs(evaluation, metric, condition, max_unscored_rate)
+    if basis in ("letter_probs", "base_probs"):
+        _check_probs(evaluation, metric, condition if basis == "letter_probs" else BASE, max_unscored_rate)
+
+
+def check_foretold(
+    evaluation: Evaluation, what: str, condition: str, predictor: str, *, max_unscored_rate: float
+) -> None:
+    """Refuse a threshold on a predictor that would stand on too little.
+
+    Args:
+        evaluation: the run.
+        what: what is chosen, for messages.
+        condition: the condition that is predicted.
+        predictor: name of the predictor.
+        max_unscored_rate: see `pytest_vlmrobust.core.gates.check`.
+
+    Raises:
+        VacuousError, UsageError: as `check_basis`.
+    """
+    check_basis(evaluation, "unparsed_rate", condition, max_unscored_rate=max_unscored_rate)
+    reason = unforetold(predictor)(evaluation.view(condition))
+    if reason:
+        raise VacuousError(f"there is no {what}: {reason}")
+    for name in dict.fromkeys((condition, BASE)):
+        _check_failed(evaluation, what, name, max_unscored_rate)
+        _check_parsed(evaluation, what, name, max_unscored_rate)
+    _check_answered(evaluation, what, condition)
+    _check_probs(evaluation, what, BASE, max_unscored_rate)
 
 
 def check_whole(evaluation: Evaluation) -> None:
@@ -120,12 +159,28 @@ def _check_scored(evaluation: Evaluation, metric: str, condition: str, allowed: 
     )
 
 
+def _check_answered(evaluation: Evaluation, metric: str, condition: str) -> None:
+    """Refuse a verdict on the few answers of a model that declines most questions."""
+    columns = evaluation.columns(condition)
+    abstained = columns.abstained
+    if 2 * abstained.sum() <= columns.parsed.sum():
+        return
+    raise _too_little(
+        evaluation,
+        metric,
+        condition,
+        fact=f"{_share(abstained, columns.parsed)} abstain, and at least half have to answer",
+        rows=abstained,
+        advice="gate right_rate, which counts an abstention as not right, or abstention_rate",
+    )
+
+
 def _check_decided(evaluation: Evaluation, metric: str, condition: str) -> None:
     columns = evaluation.columns(condition)
-    decided, parsed = int(columns.decided.sum()), int(columns.parsed.sum())
+    decided, parsed = int(columns.decided.sum()), int(columns.answered.sum())
     if 2 * decided >= parsed:
         return
-    silent = int((columns.parsed & ~columns.reasoned).sum())
+    silent = int((columns.answered & ~columns.reasoned).sum())
     undecided = columns.has_verdict("undecided")
     unscored = int(columns.has_verdict("unscored").sum())
     raise _too_little(
@@ -136,7 +191,7 @@ def _check_decided(evaluation: Evaluation, metric: str, condition: str) -> None:
             f"the judge decided on {decided} of {parsed} replies, and at least half is needed "
             f"({int(undecided.sum())} undecided, {unscored} failed, {silent} without reasoning)"
         ),
-        rows=undecided | (columns.parsed & ~columns.reasoned),
+        rows=undecided | (columns.answered & ~columns.reasoned),
         advice="name a stronger judge, or gate accuracy only: on this reasoning no verdict can stand",
     )
 

@@ -11,6 +11,7 @@ from pytest_vlmrobust.core.columns import ColumnsBuilder, SampleColumns
 from pytest_vlmrobust.core.provenance import checked_provenance
 from pytest_vlmrobust.core.records import Evaluation
 from pytest_vlmrobust.core.rows import Record
+from pytest_vlmrobust.core.samples import Tags
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
 
 
@@ -25,7 +26,8 @@ class EvaluationBuilder:
             conditions: fixes the order of the conditions; others follow as they come.
         """
         self._rows = {sample_id: row for row, sample_id in enumerate(sample_ids)}
-        self._facts: dict[str, tuple[str, str, str]] = {}
+        self._facts: dict[str, tuple[str, str, str, Tags]] = {}
+        self._tags: dict[Tags, Tags] = {}
         self._choices: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._judges = 0
         self._builders = {name: ColumnsBuilder() for name in conditions}
@@ -36,14 +38,15 @@ class EvaluationBuilder:
 
         Raises:
             DataError: there is one of this sample and condition already, the question,
-                category or group differs from the sample's other records, or the number of votes
+                category, group or tags differ from the sample's other records, or the number of votes
                 from that of other records.
         """
-        facts = (record.question, record.category, record.group)
+        tags = self._tags.setdefault(record.tags, record.tags)
+        facts = (record.question, record.category, record.group, tags)
         known = self._facts.setdefault(record.sample_id, facts)
         if known != facts:
             raise DataError(
-                f"sample {record.sample_id!r}: question, category and group are {facts} under "
+                f"sample {record.sample_id!r}: question, category, group and tags are {facts} under "
                 f"{record.condition!r}, but were {known} before; a condition leaves them as they are"
             )
         self._check_votes(record)
@@ -129,9 +132,10 @@ class EvaluationBuilder:
         return Evaluation(
             samples=SampleColumns(
                 ids=tuple(ids[row] for row in rows),
-                questions=[question for question, _, _ in facts],
-                categories=[category for _, category, _ in facts],
-                groups=[group for _, _, group in facts],
+                questions=[question for question, _, _, _ in facts],
+                categories=[category for _, category, _, _ in facts],
+                groups=[group for _, _, group, _ in facts],
+                tags=[tags for _, _, _, tags in facts],
             ),
             columns={name: builder.pack(places) for name, builder in self._builders.items()},
             provenance=provenance,

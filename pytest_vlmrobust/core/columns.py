@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
+from pytest_vlmrobust.core.distributions import entropies
 from pytest_vlmrobust.core.rows import REQUEST_FAILED, VERDICTS, Record
-from pytest_vlmrobust.core.samples import LETTERS
+from pytest_vlmrobust.core.samples import LETTERS, Tags
 
 Thought = str | tuple[int, int] | None
 """A text; or start and end of it in another text; or none."""
@@ -38,6 +39,7 @@ class SampleColumns:
     questions: Sequence[str]
     categories: Sequence[str]
     groups: Sequence[str]
+    tags: Sequence[Tags]
 
     def take(self, rows: NDArray[np.intp]) -> SampleColumns:
         """Copy what is known of the samples of some rows, in the order of ``rows``."""
@@ -53,6 +55,7 @@ class Columns:
         answer: (n,) int8; index of the right letter.
         letter: (n,) int8; index of the letter that was read, `NONE` when unparsed.
         planted: (n,) int8; index of the planted letter, `NONE` when none is.
+        abstention: (n,) int8; index of the letter that declines to answer, `NONE` when there is none.
         verdict: (n,) int8; index into ``VERDICTS``.
         truncated: (n,) bool.
         tokens: (n,) int64.
@@ -71,6 +74,7 @@ class Columns:
     answer: NDArray[np.int8]
     letter: NDArray[np.int8]
     planted: NDArray[np.int8]
+    abstention: NDArray[np.int8]
     verdict: NDArray[np.int8]
     truncated: BoolArray
     tokens: NDArray[np.int64]
@@ -89,6 +93,24 @@ class Columns:
         """(n,) True where a letter was read."""
         parsed: BoolArray = self.letter != NONE
         return parsed
+
+    @cached_property
+    def abstained(self) -> BoolArray:
+        """(n,) True where the letter that was read declines to answer."""
+        abstained: BoolArray = self.parsed & (self.letter == self.abstention)
+        return abstained
+
+    @cached_property
+    def answered(self) -> BoolArray:
+        """(n,) True where a letter was read that is right or wrong."""
+        answered: BoolArray = self.parsed & ~self.abstained
+        return answered
+
+    @cached_property
+    def could_abstain(self) -> BoolArray:
+        """(n,) True where there is an option that declines to answer."""
+        could: BoolArray = self.abstention != NONE
+        return could
 
     @cached_property
     def failed(self) -> BoolArray:
@@ -136,6 +158,29 @@ class Columns:
         return known
 
     @cached_property
+    def right_prob(self) -> FloatArray:
+        """(n,) P of the right letter, NaN where it is not known."""
+        return self._prob_of(self.answer)
+
+    @cached_property
+    def own_prob(self) -> FloatArray:
+        """(n,) P of the letter that was read, NaN where it is not known."""
+        return self._prob_of(self.letter)
+
+    @cached_property
+    def entropy(self) -> FloatArray:
+        """(n,) entropy of the letters in nats, NaN where it is not known."""
+        values: FloatArray = np.full(self.parsed.size, np.nan)
+        values[self.has_probs] = entropies(self.probs[self.has_probs])
+        return values
+
+    def _prob_of(self, letters: NDArray[np.int8]) -> FloatArray:
+        picked = self.probs[np.arange(letters.size), np.maximum(letters, 0)]
+        # Probabilities that a model rounded may add up to a hair more than 1.
+        known: FloatArray = np.where(self.has_probs, np.minimum(picked, 1.0), np.nan)
+        return known
+
+    @cached_property
     def ballots(self) -> NDArray[np.int8]:
         """(m, k) int8; what k judges of a panel said, as indices into ``VERDICTS``.
 
@@ -176,6 +221,7 @@ class Columns:
             category=samples.categories[row],
             group=samples.groups[row],
             planted=_letter(self.planted[row]),
+            abstention=_letter(self.abstention[row]),
             planted_text=self.planted_texts[row],
             prefill=self.prefills[row],
             reply=self.replies[row],
@@ -188,6 +234,7 @@ class Columns:
             truncated=bool(self.truncated[row]),
             tokens=int(self.tokens[row]),
             votes=self.votes[row],
+            tags=samples.tags[row],
         )
 
     def _thought(self, row: int) -> str | None:
@@ -230,6 +277,7 @@ class ColumnsBuilder:
     def __init__(self) -> None:
         self.rows = array("q")
         self._answer, self._letter, self._planted, self._verdict = (array("b") for _ in range(4))
+        self._abstention = array("b")
         self._truncated, self._tokens = array("b"), array("q")
         self._probs, self._mass = array("d"), array("d")
         self._choices: list[tuple[str, ...]] = []
@@ -243,6 +291,7 @@ class ColumnsBuilder:
         self._answer.append(_CODES[record.answer])
         self._letter.append(NONE if record.letter is None else _CODES[record.letter])
         self._planted.append(NONE if record.planted is None else _CODES[record.planted])
+        self._abstention.append(NONE if record.abstention is None else _CODES[record.abstention])
         self._verdict.append(_VERDICT_CODES[record.verdict])
         self._truncated.append(record.truncated)
         self._tokens.append(record.tokens)
@@ -269,6 +318,7 @@ class ColumnsBuilder:
             answer=np.frombuffer(self._answer, dtype=np.int8),
             letter=np.frombuffer(self._letter, dtype=np.int8),
             planted=np.frombuffer(self._planted, dtype=np.int8),
+            abstention=np.frombuffer(self._abstention, dtype=np.int8),
             verdict=np.frombuffer(self._verdict, dtype=np.int8),
             truncated=np.frombuffer(self._truncated, dtype=np.bool_),
             tokens=np.frombuffer(self._tokens, dtype=np.int64),

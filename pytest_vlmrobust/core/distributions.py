@@ -37,7 +37,7 @@ def letter_entropy(probs: FloatArray) -> Figure:
     0.3466
     """
     check_probs("letter_entropy", probs)
-    return _mean("letter_entropy", _entropies(probs))
+    return _mean("letter_entropy", entropies(probs))
 
 
 def normalized_letter_entropy(probs: FloatArray) -> Figure:
@@ -57,7 +57,7 @@ def normalized_letter_entropy(probs: FloatArray) -> Figure:
     0.5
     """
     check_probs("normalized_letter_entropy", probs)
-    return _mean("normalized_letter_entropy", _entropies(probs) / _largest_entropies(probs))
+    return _mean("normalized_letter_entropy", entropies(probs) / largest_entropies(probs))
 
 
 def p_correct(probs: FloatArray, correct: IntArray) -> Figure:
@@ -113,17 +113,17 @@ def _mean(name: str, values: FloatArray) -> Figure:
     return Figure(name=name, value=math.fsum(values.tolist()) / values.size, n=int(values.size))
 
 
-def _entropies(probs: FloatArray) -> FloatArray:
+def entropies(probs: FloatArray) -> FloatArray:
     """Entropy of each row in nats, (n,)."""
     known = np.where(np.isnan(probs), 0.0, probs)
     logs = np.zeros_like(known)
     np.log(known, where=known > 0, out=logs)
     # Probabilities that a model rounded may pass the bounds by a hair.
-    entropies: FloatArray = np.clip(-(known * logs).sum(axis=1), 0.0, _largest_entropies(probs))
-    return entropies
+    nats: FloatArray = np.clip(-(known * logs).sum(axis=1), 0.0, largest_entropies(probs))
+    return nats
 
 
-def _largest_entropies(probs: FloatArray) -> FloatArray:
+def largest_entropies(probs: FloatArray) -> FloatArray:
     """Entropy of k equally likely letters, ln k, for each row, (n,)."""
     largest: FloatArray = np.log((~np.isnan(probs)).sum(axis=1))
     return largest

@@ -9,9 +9,11 @@ from typing import Any
 from pytest_vlmrobust.core.building import EvaluationBuilder
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.panels import panel_to_json
+from pytest_vlmrobust.core.predictions import calibration_to_json, predictions_to_json
 from pytest_vlmrobust.core.provenance import json_values
 from pytest_vlmrobust.core.records import SCHEMA, Evaluation
 from pytest_vlmrobust.core.rows import record_from_json
+from pytest_vlmrobust.core.scores.report import benchmark_to_json
 from pytest_vlmrobust.errors import UsageError, VacuousError
 
 _RUN_FIELDS = ("schema", "provenance", "conditions", "records")
@@ -85,6 +87,8 @@ def read_run(document: Mapping[str, Any]) -> Evaluation:
     evaluation = _rebuild(document)
     _check_figures(evaluation, document["conditions"])
     _check_panel(evaluation, document.get("panel"))
+    _check_benchmark(evaluation, document.get("benchmark"))
+    _check_predictions(evaluation, document)
     return evaluation
 
 
@@ -135,10 +139,30 @@ def _check_panel(evaluation: Evaluation, stored: object) -> None:
         )
 
 
+def _check_benchmark(evaluation: Evaluation, stored: object) -> None:
+    views = [evaluation.view(name) for name in evaluation.conditions]
+    measured = benchmark_to_json(evaluation.scorer, views) if evaluation.scorer else None
+    if not _same(stored, measured):
+        raise UsageError(
+            "run: benchmark holds other scores than the records give: the document was changed or cut"
+        )
+
+
+def _check_predictions(evaluation: Evaluation, document: Mapping[str, Any]) -> None:
+    views = [evaluation.view(name) for name in evaluation.conditions]
+    for name, measure in (("calibration", calibration_to_json), ("predictions", predictions_to_json)):
+        if not _same(document.get(name), measure(views) or None):
+            raise UsageError(
+                f"run: {name} holds other figures than the records give: the document was changed or cut"
+            )
+
+
 def _same(stored: object, measured: object) -> bool:
     if isinstance(stored, Mapping) and isinstance(measured, Mapping):
         return set(stored) == set(measured) and all(_same(stored[key], measured[key]) for key in measured)
     if isinstance(stored, list) and isinstance(measured, list):
+        return len(stored) == len(measured) and all(map(_same, stored, measured))
+    if isinstance(stored, str) and isinstance(measured, str):
         return stored == measured
     if isinstance(stored, int | float) and isinstance(measured, int | float):
         return math.isclose(stored, measured, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)

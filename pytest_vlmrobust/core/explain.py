@@ -9,28 +9,40 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pytest_vlmrobust.core.basis import ANSWERS
 from pytest_vlmrobust.core.distributions import CONFIDENT
-from pytest_vlmrobust.core.excerpts import printable, shorten, tail
 from pytest_vlmrobust.core.figures import METRICS
+from pytest_vlmrobust.core.findings import Finding
 from pytest_vlmrobust.core.gates import Gate, Outcome
-from pytest_vlmrobust.core.intervals import Interval, samples_to_settle
 from pytest_vlmrobust.core.metrics import Figure
+from pytest_vlmrobust.core.predictors import AUROCS, PREDICTORS
 from pytest_vlmrobust.core.records import Evaluation
-from pytest_vlmrobust.core.rows import Record
+from pytest_vlmrobust.core.scores.measuring import DROP, SCORE
+from pytest_vlmrobust.core.scores.report import score_name
+from pytest_vlmrobust.core.shown import (
+    JUDGED,
+    distinct,
+    finding_lines,
+    interval_words,
+    line,
+    reproduce_lines,
+    run_lines,
+    sample_lines,
+)
 from pytest_vlmrobust.core.telling import telling_samples
 from pytest_vlmrobust.core.views import BASE
 
 _SHOWN = 3
-_MOST_DIGITS = 9
-_OPTION_WIDTH = 60
-_JUDGED = ("unscored_rate", "undecided_rate")
-"""Figures about the judge itself; those on the basis "judged" come on top."""
 
 _APPROXIMATE = "approximate, since the thought was asked for in the prompt"
 
 _HEADLINES = {
     "accuracy": "accuracy is {value} under {condition}",
     "accuracy_drop": "accuracy fell by {value} under {condition}",
+    "abstention_rate": "{value} of the replies under {condition} abstain",
+    "right_rate": (
+        "{value} of the replies under {condition} are right, those that abstain counted as not right"
+    ),
     "misled_rate": "{value} of the answers under {condition} are the wrong option that was planted",
     "misled_when_right_rate": (
         f"{{value}} of the samples that were right under {BASE} are misled to the planted option "
@@ -55,15 +67,23 @@ _HEADLINES = {
     "confidently_wrong_rate": (
         f"{{value}} of the answers under {{condition}} are wrong with P(letter) of {CONFIDENT:g} or more"
     ),
+    "calibration_error": "probability and accuracy differ by {value} on average under {condition}",
+    "brier_score": "the Brier score is {value} under {condition}",
+    "p_base_auroc": "P_base tells right from wrong under {condition} with an AUROC of {value}",
+    "entropy_auroc": (
+        "the entropy under base tells right from wrong under {condition} with an AUROC of {value}"
+    ),
     "unparsed_rate": "{value} of the replies under {condition} could not be read",
     "truncated_rate": "{value} of the replies under {condition} were ended by the token limit",
     "unscored_rate": "the judge failed on {value} of the replies under {condition}",
     "undecided_rate": "the judge could not decide on {value} of the replies under {condition}",
+    SCORE: "{score} is {value} under {condition}",
+    DROP: "{score} fell by {value} under {condition}",
 }
 
 
 def explain_failure(evaluation: Evaluation, outcome: Outcome, *, command: str | None = None) -> str:
-    """Say why a gate failed.
+    """Say why a gate failed, or is inconclusive.
 
     Args:
         evaluation: the run that the gate was held against.
@@ -75,8 +95,8 @@ def explain_failure(evaluation: Evaluation, outcome: Outcome, *, command: str | 
         Several lines without a last line break: what was measured and allowed, the run, interval and n,
         accuracies and flips for a drop, up to three samples, the command.
     """
-    finding = [_headline(evaluation, outcome), *_run(evaluation), *_evidence(evaluation, outcome)]
-    return "\n".join([*finding, *_reproduce(evaluation, command)])
+    finding = [_headline(evaluation, outcome), *run_lines(evaluation), *_evidence(evaluation, outcome)]
+    return "\n".join([*finding, *reproduce_lines(evaluation, command)])
 
 
 def explain_gates(evaluation: Evaluation, outcomes: Sequence[Outcome], *, command: str | None = None) -> str:
@@ -90,52 +110,48 @@ def explain_gates(evaluation: Evaluation, outcomes: Sequence[Outcome], *, comman
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if len(outcomes) == 1 and failed:
         return explain_failure(evaluation, failed[0], command=command)
-    lines = [f"{len(failed)} of {len(outcomes)} gates failed", *_run(evaluation)]
+    unsure = sum(outcome.verdict == "inconclusive" for outcome in outcomes)
+    counted = f"{len(failed) - unsure} of {len(outcomes)} gates failed"
+    lines = [counted + (f", {unsure} inconclusive" if unsure else ""), *run_lines(evaluation)]
     for outcome in outcomes:
-        value = _distinct(outcome.figure.value, outcome.gate.threshold)
+        value = distinct(outcome.figure.value, outcome.gate.threshold)
         about = ", approximate" if outcome.gate.condition in evaluation.approximate else ""
-        lines.append(_line(outcome.verdict, f"{outcome.gate}: {value}, n = {outcome.figure.n}{about}"))
+        lines.append(line(outcome.verdict, f"{outcome.gate}: {value}, n = {outcome.figure.n}{about}"))
     for outcome in failed:
         lines += ["", _headline(evaluation, outcome), *_evidence(evaluation, outcome)]
-    ending = _reproduce(evaluation, command)
+    ending = reproduce_lines(evaluation, command)
     return "\n".join([*lines, *([""] if ending else []), *ending])
 
 
 def _headline(evaluation: Evaluation, outcome: Outcome) -> str:
     gate = outcome.gate
-    value = _distinct(outcome.figure.value, gate.threshold)
-    said = _HEADLINES[gate.metric].format(value=value, condition=gate.condition)
+    value = distinct(outcome.figure.value, gate.threshold)
+    score = score_name(evaluation.scorer)
+    said = _HEADLINES[gate.metric].format(value=value, condition=gate.condition, score=score)
     about = f" ({_APPROXIMATE})" if gate.condition in evaluation.approximate else ""
-    return f"{said}{about}; {gate.setting} is {gate.threshold:g}"
+    unsure = "inconclusive: " if outcome.verdict == "inconclusive" else ""
+    return f"{unsure}{said}{about}; {gate.setting} is {gate.threshold:g}"
 
 
 def _evidence(evaluation: Evaluation, outcome: Outcome) -> list[str]:
     gate, figure = outcome.gate, outcome.figure
-    lines = [_line("measured", _measured(figure))]
+    lines = [line("measured", _measured(figure, outcome.finding))]
     if gate.metric == "accuracy_drop":
         lines += _flips(evaluation, gate.condition, figure)
-    lines += _doubt(figure, gate.threshold)
+    if gate.metric == DROP:
+        scores = f"{figure.detail['base_score']:.3f} under {BASE}, {figure.detail['score']:.3f}"
+        lines.append(line("score", f"{scores} under {gate.condition}"))
+    if gate.metric in (SCORE, DROP):
+        lines += _counted_as_wrong(evaluation, gate)
+    lines += finding_lines(figure, outcome.finding, gate)
     lines += _left_out(evaluation, gate, figure)
     return lines + _samples(evaluation, gate, figure)
 
 
-def _run(evaluation: Evaluation) -> list[str]:
-    """Name the model, the data and the seed, as far as they are known."""
-    known = evaluation.provenance
-    model, dataset = known.get("model"), known.get("dataset")
-    words = [str(model["spec"])] if isinstance(model, dict) and model.get("spec") else []
-    if isinstance(dataset, dict) and dataset.get("name"):
-        words.append(f"on {dataset['name']}")
-    words.append(f"{evaluation.n} samples" + (f", seed {known['seed']}" if "seed" in known else ""))
-    return [_line("run", " ".join(words[:-1]) + f" ({words[-1]})" if words[:-1] else words[-1])]
-
-
-def _measured(figure: Figure) -> str:
+def _measured(figure: Figure, finding: Finding) -> str:
     count = figure.detail.get("count")
     words = f"{figure.value:.3f} " + (f"(n = {figure.n})" if count is None else f"({count} of {figure.n})")
-    if figure.low is not None and figure.high is not None:
-        words += f", 95 % interval {figure.low:.3f} to {figure.high:.3f}"
-    return words
+    return words + interval_words(finding)
 
 
 def _flips(evaluation: Evaluation, condition: str, figure: Figure) -> list[str]:
@@ -144,35 +160,30 @@ def _flips(evaluation: Evaluation, condition: str, figure: Figure) -> list[str]:
     if view.here.wrongly_planted.any():
         lost += f" ({int((view.could_be_turned() & view.here.misled).sum())} to the planted option)"
     rates = f"{detail['base_accuracy']:.3f} under {BASE}, {detail['accuracy']:.3f} under {condition}"
-    return [_line("accuracy", rates), _line("flips", f"{lost}, {detail['gained']} wrong->right")]
-
-
-def _doubt(figure: Figure, threshold: float) -> list[str]:
-    """Say so where the interval leaves the verdict open."""
-    if figure.low is None or figure.high is None:
-        return []
-    interval = Interval(figure.low, figure.high)
-    needed = samples_to_settle(figure.value, interval, threshold, figure.n)
-    if needed is None:
-        return []
-    words = f"the interval straddles {threshold:g}; about {needed} samples would settle it"
-    return [_line("unsure", f"{words} if the value stayed")]
+    return [line("accuracy", rates), line("flips", f"{lost}, {detail['gained']} wrong->right")]
 
 
 def _left_out(evaluation: Evaluation, gate: Gate, figure: Figure) -> list[str]:
     """Say which samples the figure does not stand on."""
     if figure.n == evaluation.n:
         return []
+    if gate.metric in (SCORE, DROP):
+        outside = f"{evaluation.n - figure.n} of {evaluation.n} samples: {_outside(evaluation, figure)}"
+        return [line("left out", outside)]
     view, basis = evaluation.view(gate.condition), METRICS[gate.metric].basis
     here, parsed = view.here, view.here.parsed
     causes = [
         (f"whose request failed under {gate.condition}", here.failed),
         (f"unparsed under {gate.condition}", ~parsed),
     ]
-    if basis == "paired" and view.base is not None:
+    if gate.metric in ANSWERS or basis == "judged":
+        causes.append(("that abstain", here.abstained))
+    if basis in ("paired", "base_probs") and view.base is not None:
         causes.append((f"whose request failed under {BASE}", view.base.failed))
         causes.append((f"unparsed under {BASE}", ~view.base.parsed))
-    if basis == "judged" or gate.metric in _JUDGED:
+    if basis == "base_probs" and view.base is not None:
+        causes.append((f"without letter probabilities under {BASE}", ~view.base.has_probs))
+    if basis == "judged" or gate.metric in JUDGED:
         causes.append(("without reasoning", parsed & ~here.reasoned))
     if basis == "judged" or gate.metric == "undecided_rate":
         causes.append(("on which the judge failed", here.has_verdict("unscored")))
@@ -189,69 +200,51 @@ def _left_out(evaluation: Evaluation, gate: Gate, figure: Figure) -> list[str]:
         if (rows & ~counted).any():
             told.append(f"{int((rows & ~counted).sum())} {cause}")
         counted = counted | rows
-    return [_line("left out", f"{evaluation.n - figure.n} of {evaluation.n} samples: {', '.join(told)}")]
+    return [line("left out", f"{evaluation.n - figure.n} of {evaluation.n} samples: {', '.join(told)}")]
+
+
+def _counted_as_wrong(evaluation: Evaluation, gate: Gate) -> list[str]:
+    """Say how many replies count as wrong since they could not be read."""
+    names = [gate.condition, *([BASE] if gate.metric == DROP else [])]
+    views = [(name, evaluation.view(name)) for name in names]
+    unread = [(name, int((view.came() & ~view.here.parsed).sum())) for name, view in views]
+    told = [f"{count} under {name}" for name, count in unread if count]
+    lines = [line("unparsed", f"{', '.join(told)}, which count as wrong")] if told else []
+    abstained = int((views[0][1].came() & views[0][1].here.abstained).sum())
+    return [*lines, *([line("abstained", f"{abstained}, which count as wrong")] if abstained else [])]
+
+
+def _outside(evaluation: Evaluation, figure: Figure) -> str:
+    """Say why a score of the data set's own does not stand on all samples."""
+    left_out = int(figure.detail["left_out"])
+    others = evaluation.n - figure.n - left_out
+    told = [f"{left_out} without a reply, or of a group that is not whole"] if left_out else []
+    return ", ".join([*told, *([f"{others} that are no part of this score"] if others else [])])
 
 
 def _samples(evaluation: Evaluation, gate: Gate, figure: Figure) -> list[str]:
     telling = telling_samples(evaluation, gate.metric, gate.condition)
     rows = telling.rows.tolist()
+    if not rows:  # a gate may be inconclusive without a single fault
+        return []
     words = f"{min(_SHOWN, len(rows))} of {len(rows)} {telling.label}"
     kinds = Counter(evaluation.categories[row] or "without category" for row in rows)
     if len(kinds) > 1 and len(rows) < figure.n:
         words += f" ({', '.join(f'{count} {kind}' for kind, count in kinds.most_common())})"
-    lines = [_line("samples", words)]
+    lines = [line("samples", words)]
     judges = [str(judge["name"]) for judge in evaluation.provenance.get("judges", ())]
     for row in rows[:_SHOWN]:
-        lines += _sample(evaluation.record(gate.condition, evaluation.sample_ids[row]), gate.metric, judges)
+        lines += sample_lines(
+            evaluation.record(gate.condition, evaluation.sample_ids[row]), gate.metric, judges
+        )
+        lines += _promise(evaluation, gate, row)
     return lines
 
 
-def _sample(record: Record, metric: str, judges: Sequence[str]) -> list[str]:
-    labeled = zip(record.letters, record.choices, strict=True)
-    facts = [
-        ("question", shorten(record.question)),
-        ("options", "  ".join(f"({letter}) {shorten(text, _OPTION_WIDTH)}" for letter, text in labeled)),
-        ("answered", _answer(record)),
-    ]
-    if record.planted_text:
-        facts.append(("planted", shorten(record.planted_text)))
-    if METRICS[metric].basis == "judged" or metric in _JUDGED:
-        facts.append(("thought", tail(record.think or "")))
-        if record.votes and len(record.votes) == len(judges):
-            votes = zip(judges, record.votes, strict=True)
-            facts.append(
-                ("judges", ", ".join(f"{shorten(name, _OPTION_WIDTH)} {vote}" for name, vote in votes))
-            )
-    else:
-        facts.append(("reply", shorten(record.reply) or "(empty)"))
-    if METRICS[metric].basis == "letter_probs" and record.letter_probs is not None:
-        probs = zip(record.letters, record.letter_probs, strict=True)
-        facts.append(("P(letter)", ", ".join(f"{letter} {p:.3f}" for letter, p in probs)))
-    return [f"    {printable(record.sample_id)}", *(f"      {name:<9} {text}" for name, text in facts)]
-
-
-def _answer(record: Record) -> str:
-    if record.letter is None:
-        why = f" ({record.unparsed_reason})" if record.unparsed_reason else ""
-        return f"nothing that could be read{why}; right is {record.answer}"
-    if record.right:
-        return f"{record.letter}, which is right"
-    return f"{record.letter}{', as planted' if record.misled else ''}; right is {record.answer}"
-
-
-def _reproduce(evaluation: Evaluation, command: str | None) -> list[str]:
-    told = command or evaluation.provenance.get("command")
-    return [_line("reproduce", str(told))] if told else []
-
-
-def _distinct(value: float, threshold: float) -> str:
-    """Format with three digits, or as many as it takes to differ from the threshold."""
-    for digits in range(3, _MOST_DIGITS):
-        text = f"{value:.{digits}f}"
-        if value == threshold or float(text) != threshold:
-            return text
-    return repr(value)
-
-
-def _line(name: str, text: str) -> str:
-    return f"  {name:<10} {text}".rstrip()
+def _promise(evaluation: Evaluation, gate: Gate, row: int) -> list[str]:
+    """Show what was known of a sample under base, where the figure is about that."""
+    if gate.metric not in AUROCS:
+        return []
+    predictor = PREDICTORS[AUROCS[gate.metric]]
+    number = predictor.number(evaluation.columns(BASE))[row]
+    return [f"      under {BASE} {predictor.called} {number:.3f}"]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal
 
 from pytest_vlmrobust.core.basis import check_basis
+from pytest_vlmrobust.core.evidence import Evidence, weigh
 from pytest_vlmrobust.core.figures import METRICS
+from pytest_vlmrobust.core.findings import CONFIDENCE, Finding, check_mode, find, find_all
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.core.verdicts import Mode, Verdict
 from pytest_vlmrobust.core.views import BASE
-from pytest_vlmrobust.errors import UsageError, unknown_name
+from pytest_vlmrobust.errors import UsageError, VacuousError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,17 @@ class Outcome:
     Attributes:
         gate: the gate.
         figure: what was measured.
-        verdict: "pass" or "fail"; the estimate decides, whatever its interval.
+        finding: the verdict, and how sure it is.
     """
 
     gate: Gate
     figure: Figure
-    verdict: Literal["pass", "fail"]
+    finding: Finding
+
+    @property
+    def verdict(self) -> Verdict:
+        """What was found: "pass", "fail" or, in mode "confident", "inconclusive"."""
+        return self.finding.verdict
 
     @property
     def passed(self) -> bool:
@@ -107,7 +116,14 @@ class Outcome:
         return self.verdict == "pass"
 
 
-def check(evaluation: Evaluation, gate: Gate, *, max_unscored_rate: float = 0.05) -> Outcome:
+def check(
+    evaluation: Evaluation,
+    gate: Gate,
+    *,
+    max_unscored_rate: float = 0.05,
+    mode: Mode = "estimate",
+    confidence: float = CONFIDENCE,
+) -> Outcome:
     """Hold a figure against its gate.
 
     Args:
@@ -116,21 +132,82 @@ def check(evaluation: Evaluation, gate: Gate, *, max_unscored_rate: float = 0.05
         max_unscored_rate: the largest share, in [0, 1], of replies that may be unparsed, of
             judgments that may have failed and of letter probabilities that may be missing,
             each where the figure depends on it.
+        mode: "estimate": the estimate decides. "confident": it passes only where the whole interval does,
+            fails only where no part of it passes, and is inconclusive else.
+        confidence: of the interval, strictly between 0.5 and 1.
 
     Returns:
         The outcome; a value equal to the bound passes.
 
     Raises:
         VacuousError: there is no basis for a verdict: the condition was not run, the figure does
-            not apply, too much is unscored, or the judge decided on fewer than half of the replies.
-        UsageError: ``max_unscored_rate`` is no fraction in [0, 1], or an argument has another type.
+            not apply, too much is unscored, the judge decided on fewer than half of the replies, or, in
+            mode "confident", there is no interval or too few samples for any verdict.
+        UsageError: ``max_unscored_rate`` is no fraction in [0, 1], or another argument makes no sense.
+    """
+    check_mode(mode, confidence)
+    evidence = weigh_gate(evaluation, gate, max_unscored_rate=max_unscored_rate)
+    finding = find(gate, evidence, mode=mode, confidence=confidence)
+    return Outcome(gate=gate, figure=evidence.figure, finding=finding)
+
+
+def judge_gates(
+    evaluation: Evaluation,
+    gates: Iterable[Gate],
+    *,
+    max_unscored_rate: float = 0.05,
+    mode: Mode = "estimate",
+    confidence: float = CONFIDENCE,
+    familywise: bool = False,
+) -> tuple[list[Outcome], list[VacuousError]]:
+    """Hold a run against several gates.
+
+    Args:
+        evaluation: the run.
+        gates: the gates.
+        max_unscored_rate: as of `check`.
+        mode: as of `check`.
+        confidence: as of `check`.
+        familywise: judge them together, see `pytest_vlmrobust.core.findings.find_family`.
+
+    Returns:
+        An outcome for each gate on which there is a verdict, and an error for each other.
+
+    Raises:
+        UsageError: as `check`, or ``familywise`` in another mode than "confident".
+    """
+    check_mode(mode, confidence, familywise=familywise)
+    weighed: list[tuple[Gate, Evidence]] = []
+    baseless: list[VacuousError] = []
+    for gate in gates:
+        try:
+            weighed.append((gate, weigh_gate(evaluation, gate, max_unscored_rate=max_unscored_rate)))
+        except VacuousError as error:
+            baseless.append(error)
+    outcomes = []
+    found = find_all(weighed, mode=mode, confidence=confidence, familywise=familywise)
+    for (gate, evidence), finding in zip(weighed, found, strict=True):
+        if isinstance(finding, Finding):
+            outcomes.append(Outcome(gate=gate, figure=evidence.figure, finding=finding))
+        else:
+            baseless.append(finding)
+    return outcomes, baseless
+
+
+def weigh_gate(evaluation: Evaluation, gate: Gate, *, max_unscored_rate: float) -> Evidence:
+    """Look at what the samples show about a gate, and refuse one without a basis.
+
+    Raises:
+        VacuousError, UsageError: as `check`.
     """
     if not isinstance(gate, Gate):
         raise UsageError(f"gate must be a Gate, got {type(gate).__name__}: {gate!r}")
     check_fraction("max_unscored_rate", max_unscored_rate)
     check_basis(evaluation, gate.metric, gate.condition, max_unscored_rate=max_unscored_rate)
     figure = evaluation.figure(gate.condition, gate.metric)
-    return Outcome(gate=gate, figure=figure, verdict="pass" if gate.passes(figure.value) else "fail")
+    evidence = weigh(evaluation.view(gate.condition), gate.metric, figure)
+    assert evidence is not None  # a figure with a direction is a rate, a drop, a mean or a score
+    return evidence
 
 
 def check_fraction(name: str, value: object) -> None:

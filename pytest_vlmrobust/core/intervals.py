@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
+from pytest_vlmrobust.core.quantiles import normal_quantile
 from pytest_vlmrobust.errors import UsageError
 
 _BISECTIONS = 60
 """Halvings of an interval no wider than 2: the bound is exact to the last bits of a float."""
+
+_NEAREST = 1e-4
+"""An estimate this near to a threshold, in units of its interval: no number of samples tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,14 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     Args:
         successes: how many of the ``n`` had the property; 0 to ``n``.
         n: how many were looked at; at least 1.
-        confidence: coverage aimed at, strictly between 0 and 1.
+        confidence: coverage aimed at, strictly between 0.5 and 1.
 
     Returns:
         Bounds in [0, 1]; the estimate ``successes / n`` lies between them.
 
     Raises:
         UsageError: ``n`` is below 1, ``successes`` is outside 0 to ``n``, or ``confidence`` is not
-            strictly between 0 and 1.
+            strictly between 0.5 and 1.
 
     References:
         Wilson (1927), "Probable inference, the law of succession, and statistical
@@ -54,8 +57,8 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.9104, 0.9726)
     """
-    _check_counts(n, successes=successes)
-    z = _normal_quantile(confidence)
+    check_counts(n, successes=successes)
+    z = normal_quantile(confidence)
     share = successes / n
     scale = 1.0 + z * z / n
     center = (share + z * z / (2 * n)) / scale
@@ -66,7 +69,7 @@ def wilson(successes: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def paired_difference(lost: int, gained: int, n: int, *, confidence: float = 0.95) -> Interval:
+def paired_difference(lost: float, gained: float, n: float, *, confidence: float = 0.95) -> Interval:
     """Tango's score interval for the difference of two proportions measured on the same samples.
 
     The difference is ``(lost - gained) / n``: what accuracy falls by when ``lost`` samples turn
@@ -81,14 +84,14 @@ def paired_difference(lost: int, gained: int, n: int, *, confidence: float = 0.9
         lost: samples right in the first measurement and wrong in the second.
         gained: samples wrong in the first and right in the second.
         n: all samples measured twice; at least 1 and at least ``lost + gained``.
-        confidence: coverage aimed at, strictly between 0 and 1.
+        confidence: coverage aimed at, strictly between 0.5 and 1.
 
     Returns:
         Bounds in [-1, 1]; the estimate lies between them.
 
     Raises:
         UsageError: a count is negative, ``lost + gained`` exceeds ``n``, ``n`` is below 1, or
-            ``confidence`` is not strictly between 0 and 1.
+            ``confidence`` is not strictly between 0.5 and 1.
 
     References:
         Tango (1998), "Equivalence test and confidence interval for the difference in proportions
@@ -100,8 +103,8 @@ def paired_difference(lost: int, gained: int, n: int, *, confidence: float = 0.9
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0478, 0.2052)
     """
-    _check_counts(n, lost=lost, gained=gained)
-    z = _normal_quantile(confidence)
+    check_counts(n, lost=lost, gained=gained)
+    z = normal_quantile(confidence)
     estimate = (lost - gained) / n
     low, high = -1.0, 1.0
     if lost - gained > -n:
@@ -126,7 +129,7 @@ def samples_to_settle(value: float, interval: Interval, threshold: float, n: int
 
     Returns:
         A number above ``n``, rounded up to two digits, or None when the interval does not
-        contain the threshold (nothing to settle) or the estimate equals it (no number would do).
+        contain the threshold (nothing to settle) or the estimate as good as equals it (no number would do).
 
     >>> samples_to_settle(0.07, Interval(0.03, 0.15), 0.05, n=200)
     800
@@ -134,48 +137,82 @@ def samples_to_settle(value: float, interval: Interval, threshold: float, n: int
     if threshold not in interval or value == threshold:
         return None
     reach = value - interval.low if threshold < value else interval.high - value
+    if abs(value - threshold) < reach * _NEAREST:
+        return None
     needed = n * (reach / abs(value - threshold)) ** 2
-    unit: int = 10 ** max(0, math.floor(math.log10(needed)) - 1)
+    return rounded_up(needed)
+
+
+def rounded_up(number: float) -> int:
+    """Round a number of samples up to two digits.
+
+    >>> rounded_up(72.4), rounded_up(1234)
+    (73, 1300)
+    """
+    unit: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
     # The tiny allowance keeps a quotient such as 800.0000000000001 at 800.
-    return math.ceil(needed / unit - 1e-9) * unit
+    return math.ceil(number / unit - 1e-9) * unit
 
 
-def _crossing(lost: int, gained: int, n: int, *, level: float, left: float, right: float) -> float:
+def _crossing(lost: float, gained: float, n: float, *, level: float, left: float, right: float) -> float:
     """Where the score statistic, which falls as the difference grows, passes ``level``."""
     for _ in range(_BISECTIONS):
         middle = (left + right) / 2
-        if _score(lost, gained, n, middle) > level:
+        if score_statistic(lost, gained, n, middle) > level:
             left = middle
         else:
             right = middle
     return (left + right) / 2
 
 
-def _score(lost: int, gained: int, n: int, difference: float) -> float:
-    """Tango's statistic for the hypothesis that the true difference is ``difference``."""
+def score_statistic(lost: float, gained: float, n: float, difference: float) -> float:
+    """Tango's statistic for the hypothesis that the true difference is ``difference``.
+
+    Args:
+        lost: samples right in the first measurement and wrong in the second.
+        gained: samples wrong in the first and right in the second.
+        n: all samples measured twice.
+        difference: P(lost) - P(gained) under the hypothesis, in [-1, 1].
+
+    Returns:
+        About standard normal under the hypothesis; infinite where it allows one other outcome only.
+    """
     distance = lost - gained - n * difference
-    # P(gained) that is most likely under the hypothesis: the larger root of a q^2 + b q + c.
-    a = 2.0 * n
-    b = (2 * n - lost + gained) * difference - lost - gained
-    c = -gained * difference * (1 - difference)
-    gained_rate = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+    gained_rate = likeliest_gained_rate(lost, gained, n, difference)
     variance = n * (2 * gained_rate + difference * (1 - difference))
     if variance <= 0:  # the hypothesis allows one outcome only
         return math.copysign(math.inf, distance) if distance else 0.0
     return distance / math.sqrt(variance)
 
 
-def _normal_quantile(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence={confidence!r}: it lies strictly between 0 and 1, such as 0.95")
-    return NormalDist().inv_cdf((1 + confidence) / 2)
+def likeliest_gained_rate(lost: float, gained: float, n: float, difference: float) -> float:
+    """Estimate P(gained) by maximum likelihood, given that the true difference is ``difference``.
+
+    Args:
+        lost: samples right in the first measurement and wrong in the second.
+        gained: samples wrong in the first and right in the second.
+        n: all samples measured twice.
+        difference: P(lost) - P(gained) under the hypothesis, in [-1, 1].
+
+    Returns:
+        The larger root of a quadratic equation, section 3 of Tango (1998); with P(lost) it is no more than 1.
+    """
+    a = 2.0 * n
+    b = (2 * n - lost + gained) * difference - lost - gained
+    c = -gained * difference * (1 - difference)
+    return (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
 
 
-def _check_counts(n: int, **counts: int) -> None:
+def check_counts(n: float, **counts: float) -> None:
+    """Refuse counts that cannot be of ``n`` samples.
+
+    Raises:
+        UsageError: ``n`` is below 1, a count is negative, or together they exceed ``n``.
+    """
     if n < 1:
         raise UsageError(f"n={n!r}: an interval needs at least 1 sample")
     for name, count in counts.items():
         if count < 0:
             raise UsageError(f"{name}={count!r}: a count is not negative")
-    if sum(counts.values()) > n:
+    if sum(counts.values()) > n * (1 + 1e-12):  # shares of an effective number are rounded
         raise UsageError(f"{' + '.join(counts)} = {sum(counts.values())} exceeds n={n}")

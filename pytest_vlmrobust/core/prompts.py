@@ -28,6 +28,7 @@ class Prompt:
         thought_closed: True when the planted thought is complete, so that the model has to answer
             at once; False when the model thinks on from there.
         planted: the letter that caption or thought asserts, or None when they assert none.
+        abstention: the letter of the option by which a model declines to answer, or None when there is none.
     """
 
     sample_id: str
@@ -39,6 +40,7 @@ class Prompt:
     thought: str = ""
     thought_closed: bool = False
     planted: str | None = None
+    abstention: str | None = None
 
     @property
     def letters(self) -> tuple[str, ...]:

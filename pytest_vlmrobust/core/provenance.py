@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_vlmrobust.core.scores import BENCHMARKS
 from pytest_vlmrobust.core.views import BASE
-from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.errors import UsageError, unknown_name
 
 _CONDITION = {"name": (str,), "plants": (str, type(None)), "reasons": (bool,)}
 
@@ -21,6 +22,9 @@ _FACTS: dict[str, dict[str, type]] = {
 
 _TOKENS: dict[str, type] = dict.fromkeys(("tokens_in", "tokens_out", "computed_in", "computed_out"), int)
 """What is counted of a condition's replies, where a server counts it: of all, and of those computed now."""
+
+_FAULT: dict[str, type] = {"kind": str, "told": str, "count": int}
+"""What summaries rely on, of each fault of the data."""
 
 _JUDGES: dict[str, dict[str, type]] = {
     "judges": {"name": str},
@@ -58,8 +62,9 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
             ``{"samples": int, "of": int, "reason": str}``, ``judges`` lists ``{"name": str}`` and
             ``judge_preflight`` ``{"judge": str, "n": int, "unscored": int}`` with the figures ``kappa``
             and ``accuracy`` where there are any, ``judge_failures`` is
-            ``{"count": int, "first": str}`` and ``replies`` ``{"stored": int, "computed": int}``, no
-            number negative, and more samples asked than answered.
+            ``{"count": int, "first": str}`` and ``replies`` ``{"stored": int, "computed": int}``,
+            ``faults`` of a ``dataset`` list ``{"kind": str, "told": str, "count": int}``, no number
+            negative, and more samples asked than answered.
 
     Raises:
         UsageError: it is not made of JSON values, or one of these is something else; the message
@@ -72,6 +77,8 @@ def checked_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
             _check_fact(copy[name], f"provenance.{name}", fields)
     for name, fields in _JUDGES.items():
         _check_judges(copy.get(name, []), f"provenance.{name}", fields)
+    _check_dataset(copy.get("dataset"))
+    _check_score(benchmark_name(copy), benchmark_headline(copy))
     told = incomplete(copy)
     if told is not None and not 1 <= told.samples < told.of:
         raise UsageError(
@@ -98,6 +105,37 @@ def _check_conditions(copy: Mapping[str, Any]) -> None:
                 raise UsageError(f"{where}.{key} must be true or false, got {entry[key]!r}")
         if "tokens" in entry:
             _check_fact(entry["tokens"], f"{where}.tokens", _TOKENS)
+
+
+def benchmark_name(provenance: Mapping[str, Any]) -> str | None:
+    """Name of the benchmark that the data set is, or None where it has no score of its own."""
+    dataset = provenance.get("dataset")
+    name: str | None = dataset.get("score") if isinstance(dataset, dict) else None
+    return name
+
+
+def benchmark_headline(provenance: Mapping[str, Any]) -> str:
+    """Name of the score that stands for the whole data set, or "" where that is not known."""
+    dataset = provenance.get("dataset")
+    name: str = dataset.get("headline", "") if isinstance(dataset, dict) else ""
+    return name
+
+
+def _check_score(name: object, headline: object) -> None:
+    if name is not None and (not isinstance(name, str) or name not in BENCHMARKS):
+        raise UsageError(f"provenance.dataset.score: {unknown_name('benchmark', str(name), BENCHMARKS)}")
+    known = [score.name for score in BENCHMARKS[str(name)].scores] if name is not None else []
+    if headline != "" and headline not in known:
+        raise UsageError(f"provenance.dataset.headline: {unknown_name('score', str(headline), known)}")
+
+
+def _check_dataset(told: object) -> None:
+    """Refuse faults of the data that no summary could list."""
+    faults = told.get("faults", []) if isinstance(told, dict) else []
+    if not isinstance(faults, list):
+        raise UsageError(f"provenance.dataset.faults must be an array, got {faults!r}")
+    for index, fault in enumerate(faults):
+        _check_fact(fault, f"provenance.dataset.faults[{index}]", _FAULT)
 
 
 def _check_judges(listed: object, where: str, fields: Mapping[str, type]) -> None:

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pytest_vlmrobust.core.clusters import cluster_codes
 from pytest_vlmrobust.core.columns import Columns, SampleColumns
+from pytest_vlmrobust.core.evidence import LARGEST, weigh
 from pytest_vlmrobust.core.figures import METRICS, figure_to_json
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.pairing import shared_ids
 from pytest_vlmrobust.core.panels import panel_figures, panel_to_json
-from pytest_vlmrobust.core.provenance import Incomplete, designs, incomplete, joined, narrowed
+from pytest_vlmrobust.core.predictions import calibration_to_json, predictions_to_json
+from pytest_vlmrobust.core.provenance import (
+    Incomplete,
+    benchmark_headline,
+    benchmark_name,
+    designs,
+    incomplete,
+    joined,
+    narrowed,
+)
 from pytest_vlmrobust.core.roles import Role, seen_roles
 from pytest_vlmrobust.core.rows import VERDICTS, Record, record_to_json
+from pytest_vlmrobust.core.samples import Tags
+from pytest_vlmrobust.core.scores import Labels, Scorer
+from pytest_vlmrobust.core.scores.measuring import DROP, SCORE
+from pytest_vlmrobust.core.scores.report import benchmark_to_json, score_figures
 from pytest_vlmrobust.core.views import BASE, View
 from pytest_vlmrobust.errors import DataError, VacuousError, unknown_name
 
@@ -80,7 +97,8 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as JSON values: one entry of ``runs`` in schema ``vlmrobust/1``."""
-        panel = self.panel()
+        panel, views = self.panel(), [self.view(name) for name in self.conditions]
+        calibration, predictions = calibration_to_json(views), predictions_to_json(views)
         return {
             "schema": SCHEMA,
             "provenance": json.loads(json.dumps(dict(self._provenance))),
@@ -92,6 +110,9 @@ class Evaluation:
                 for condition in self.conditions
             },
             **({"panel": panel_to_json(panel)} if panel else {}),
+            **({"benchmark": benchmark_to_json(self.scorer, views)} if self.scorer else {}),
+            **({"calibration": calibration} if calibration else {}),
+            **({"predictions": predictions} if predictions else {}),
             "records": [record_to_json(record) for record in self.records()],
         }
 
@@ -106,9 +127,24 @@ class Evaluation:
         return self._samples.ids
 
     @property
+    def questions(self) -> Sequence[str]:
+        """Question of each sample, in the order of `sample_ids`."""
+        return self._samples.questions
+
+    @property
     def categories(self) -> Sequence[str]:
         """Category of each sample, in the order of `sample_ids`."""
         return self._samples.categories
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """Group of each sample, or "", in the order of `sample_ids`."""
+        return self._samples.groups
+
+    @property
+    def tags(self) -> Sequence[Tags]:
+        """Tags of each sample, in the order of `sample_ids`."""
+        return self._samples.tags
 
     @property
     def n(self) -> int:
@@ -201,10 +237,11 @@ class Evaluation:
         here, there = self, other
         if self.sample_ids != other.sample_ids:
             shared = shared_ids(self, other)
-            here, there = self._restricted(shared), other._restricted(shared)
+            here, there = self.restricted(shared), other.restricted(shared)
         if here._samples != there._samples:
             raise DataError(
-                "the runs are not of the same samples: the ids are, but not question, category and group"
+                "the runs are not of the same samples: the ids are, but not question, category, group and "
+                "tags"
             )
         added = {name: there.columns(name) for name in there.conditions if name not in here.conditions}
         known = joined(here.provenance, there.provenance, added=added, n=here.n)
@@ -217,7 +254,7 @@ class Evaluation:
             self.columns(name).same_as(other.columns(name)) for name in shared
         )
 
-    def _restricted(self, sample_ids: Sequence[str]) -> Evaluation:
+    def restricted(self, sample_ids: Sequence[str]) -> Evaluation:
         """Copy the records of some samples, in the order of ``sample_ids``; the provenance stays."""
         rows = np.array([self._rows[sample_id] for sample_id in sample_ids], dtype=np.intp)
         return Evaluation(
@@ -257,6 +294,8 @@ class Evaluation:
             base=self._columns.get(BASE),
             own_reasoning=design is None or design.reasons,
             hidden_reasoning=design is not None and design.hidden,
+            scorer=self.scorer,
+            clusters=self.clusters,
         )
 
     def figure(self, condition: str, name: str) -> Figure:
@@ -276,7 +315,32 @@ class Evaluation:
         reason = METRICS[name].obstacle(view)
         if reason:
             raise VacuousError(f"there is no {name} under {condition!r}: {reason}")
-        return METRICS[name].measure(view)
+        return self._measured(view, name)
+
+    @cached_property
+    def clusters(self) -> NDArray[np.intp] | None:
+        """(n,) equal numbers for samples that share a group; None where no two of them do."""
+        codes = cluster_codes(self.groups)
+        return None if codes.max() == self.n - 1 else codes
+
+    @cached_property
+    def scorer(self) -> Scorer | None:
+        """What scores the run as the data set's benchmark does; None where it has no score of its own."""
+        name, known = benchmark_name(self._provenance), self._samples
+        if name is None:
+            return None
+        tags = [dict(tags) for tags in known.tags]
+        labels = Labels(ids=known.ids, categories=known.categories, groups=known.groups, tags=tags)
+        return Scorer(name, labels, benchmark_headline(self._provenance))
+
+    def scores(self, condition: str) -> dict[str, Figure]:
+        """Measure every score of the data set's own that applies to a condition, by name; perhaps none.
+
+        Raises:
+            VacuousError: the condition was not run.
+        """
+        view = self.view(condition)
+        return score_figures(self.scorer, view) if self.scorer else {}
 
     def panel(self) -> dict[str, Figure]:
         """Measure how far the judges of a panel agree, over all conditions; empty where none judged."""
@@ -289,7 +353,23 @@ class Evaluation:
             VacuousError: the condition was not run.
         """
         view = self.view(condition)
-        return {name: metric.measure(view) for name, metric in METRICS.items() if not metric.obstacle(view)}
+        known = METRICS.items()
+        return {name: self._measured(view, name) for name, metric in known if not metric.obstacle(view)}
+
+    def _measured(self, view: View, name: str) -> Figure:
+        """Measure a figure; its interval says less where samples share a group."""
+        figure = METRICS[name].measure(view)
+        if view.clusters is None or figure.low is None or name in (SCORE, DROP):
+            return figure  # a score has clusters of its own
+        evidence = weigh(view, name, figure)
+        if evidence is None or evidence.clusters is None:
+            return figure
+        try:
+            interval = evidence.interval(0.95)
+        except VacuousError:  # one group does not show how groups differ, so all is possible
+            low = -1.0 if evidence.kind == "drop" else 0.0
+            return replace(figure, low=low, high=LARGEST.get(name, 1.0))
+        return replace(figure, low=interval.low, high=interval.high)
 
     def records(self, condition: str | None = None) -> Iterator[Record]:
         """Make the records of one condition, or of all, in the order of the samples.

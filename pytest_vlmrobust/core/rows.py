@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pytest_vlmrobust.core.samples import LETTERS, check_choices
+from pytest_vlmrobust.core.samples import LETTERS, Tags, check_choices, check_tags
 from pytest_vlmrobust.errors import DataError, UsageError, unknown_name
 
 VERDICTS = ("consistent", "inconsistent", "undecided", "unscored", "not_applicable")
@@ -49,6 +49,9 @@ class Record:
         letter_mass: un-normalised probability of all letters together, in [0, 1], or None.
         truncated: True when the token limit ended the reply.
         tokens: how many tokens were generated.
+        tags: what a benchmark's own score needs to know of the sample, see `Sample.tags`.
+        abstention: letter of the option by which the model could decline to answer, or None where there was
+            none. Whoever answers with it is neither right nor wrong.
 
     Raises:
         DataError: a field contradicts another or is out of range; the message names it.
@@ -74,12 +77,15 @@ class Record:
     truncated: bool = False
     tokens: int = 0
     votes: tuple[str, ...] = ()
+    tags: Tags = ()
+    abstention: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a record that no figure could stand on."""
         if not self.sample_id or not self.condition:
             raise DataError(f"{self._where}: both names are needed")
         check_choices(self._where, self.choices)
+        check_tags(self._where, self.tags)
         self._check_letters()
         self._check_verdict()
         self._check_numbers()
@@ -91,8 +97,13 @@ class Record:
 
     @property
     def right(self) -> bool | None:
-        """Whether the right letter was answered; None when the reply is unparsed."""
-        return None if self.letter is None else self.letter == self.answer
+        """Whether the right letter was answered; None when the reply is unparsed or abstains."""
+        return None if self.letter is None or self.abstains else self.letter == self.answer
+
+    @property
+    def abstains(self) -> bool:
+        """Whether the reply declines to answer, by the option that was there for it."""
+        return self.letter is not None and self.letter == self.abstention
 
     @property
     def misled(self) -> bool:
@@ -105,13 +116,19 @@ class Record:
 
     def _check_letters(self) -> None:
         known = self.letters
-        for name, letter in (("answer", self.answer), ("letter", self.letter), ("planted", self.planted)):
+        for name in ("answer", "letter", "planted", "abstention"):
+            letter = getattr(self, name)
             if letter not in known and (letter is not None or name == "answer"):
                 raise DataError(f"{self._where}: {name} is {letter!r}; the options are {', '.join(known)}")
         if self.letter is not None and self.unparsed_reason:
             raise DataError(
                 f"{self._where}: letter {self.letter!r} was read, so unparsed_reason must be '', "
                 f"got {self.unparsed_reason!r}"
+            )
+        if self.abstention is not None and self.abstention in (self.answer, self.planted):
+            raise DataError(
+                f"{self._where}: abstention is {self.abstention!r}, the letter of the option that is right "
+                "or planted; to decline is an option of its own"
             )
 
     def _check_verdict(self) -> None:
@@ -121,6 +138,11 @@ class Record:
             raise DataError(
                 f"{self._where}: verdict is {self.verdict!r}, but the reply is unparsed: there is no answer "
                 "that reasoning could agree with, so it must be 'not_applicable'"
+            )
+        if self.abstains and self.verdict != "not_applicable":
+            raise DataError(
+                f"{self._where}: verdict is {self.verdict!r}, but the reply abstains: it asserts nothing "
+                "that reasoning could contradict, so it must be 'not_applicable'"
             )
         for vote in self.votes:
             if vote not in VERDICTS:
@@ -159,10 +181,10 @@ _TEXTS = (
     "unparsed_reason",
     "verdict",
 )
-_OPTIONAL_TEXTS = ("planted", "think", "letter")
+_OPTIONAL_TEXTS = ("planted", "think", "letter", "abstention")
 _FIELDS = tuple(field.name for field in fields(Record))
-_NEEDED = tuple(name for name in _FIELDS if name != "votes")
-"""Of the fields those that every document has; votes are left out where there are none."""
+_NEEDED = tuple(name for name in _FIELDS if name not in ("votes", "tags", "abstention"))
+"""Of the fields those that every document has; the others are left out where there are none."""
 
 
 def record_to_json(record: Record) -> dict[str, Any]:
@@ -171,8 +193,11 @@ def record_to_json(record: Record) -> dict[str, Any]:
     document["choices"] = list(record.choices)
     if record.letter_probs is not None:
         document["letter_probs"] = list(record.letter_probs)
-    votes = document.pop("votes")
-    return {**document, "votes": list(votes)} if votes else document
+    votes, tags = document.pop("votes"), document.pop("tags")
+    document |= {"votes": list(votes)} if votes else {}
+    if record.abstention is None:
+        del document["abstention"]
+    return {**document, "tags": dict(tags)} if tags else document
 
 
 def record_from_json(document: object, where: str) -> Record:
@@ -215,11 +240,21 @@ def _value(name: str, value: object, where: str) -> object:
     if name in ("choices", "votes"):
         items = _array(value, where)
         return tuple(_typed(item, str, "a string", f"{where}[{i}]") for i, item in enumerate(items))
+    if name == "tags":
+        return _tags(value, where)
     if value is None:  # letter_probs and letter_mass are left
         return None
     if name == "letter_mass":
         return _number(value, where)
     return tuple(_number(item, f"{where}[{i}]") for i, item in enumerate(_array(value, where)))
+
+
+def _tags(value: object, where: str) -> Tags:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} must be an object, got {_kind(value)}")
+    for name, text in value.items():
+        _typed(text, str, "a string", f"{where}.{name}")
+    return tuple(sorted(value.items()))
 
 
 def _typed(value: object, kind: type, wanted: str, where: str) -> object:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
 from pytest_vlmrobust.core.columns import Columns
 from pytest_vlmrobust.core.distributions import CONFIDENT
+from pytest_vlmrobust.core.predictors import AUROCS, predictor_scores, ranked
 from pytest_vlmrobust.core.records import Evaluation
-from pytest_vlmrobust.core.views import View
+from pytest_vlmrobust.core.scores.measuring import DROP, SCORE
+from pytest_vlmrobust.core.views import View, scorer_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,8 +52,24 @@ def telling_samples(evaluation: Evaluation, metric: str, condition: str) -> Tell
 
 
 def _wrong(view: View) -> tuple[str, BoolArray, BoolArray]:
-    wrong = view.here.parsed & ~view.here.right
+    wrong = view.here.answered & ~view.here.right
     return "that were answered wrong, misled ones first", wrong, view.here.misled
+
+
+def _not_right(view: View) -> tuple[str, BoolArray, BoolArray]:
+    label = "that were not answered right, misled ones first"
+    return label, _scored(view, view.came()) & ~view.here.right, view.here.misled
+
+
+def _scored(view: View, came: BoolArray) -> BoolArray:
+    """(n,) True for the samples that the data set's own score stands on."""
+    scorer = scorer_of(view)
+    return scorer.counted(scorer.headline, came)
+
+
+def _taken_away(view: View) -> tuple[str, BoolArray, BoolArray]:
+    lost = _scored(view, view.both_came()) & view.base_right() & ~view.here.right
+    return "that were right under base and are not here, misled ones first", lost, view.here.misled
 
 
 def _lost(view: View) -> tuple[str, BoolArray, BoolArray]:
@@ -96,8 +114,31 @@ def _unlikely_right(view: View) -> tuple[str, BoolArray, FloatArray]:
 
 def _confidently_wrong(view: View) -> tuple[str, BoolArray, FloatArray]:
     own = _probability(view.here, view.here.letter)
-    sure = view.here.has_probs & ~view.here.right & (own >= CONFIDENT)
+    sure = view.answered_probs() & ~view.here.right & (own >= CONFIDENT)
     return "that are confidently wrong, the surest first", sure, own
+
+
+def _miscalibrated(view: View) -> tuple[str, BoolArray, FloatArray]:
+    known, own = view.answered_probs(), _probability(view.here, view.here.letter)
+    return "whose probability was furthest from the outcome", known, np.abs(view.here.right - own)
+
+
+def _misranked(predictor: str) -> _Chooser:
+    def choose(view: View) -> tuple[str, BoolArray, FloatArray]:
+        wrong = ranked(view, predictor) & ~view.here.right
+        scores = np.where(wrong, predictor_scores(view, predictor), 0.0)
+        return "that are wrong, those that base promised most of first", wrong, scores
+
+    return choose
+
+
+def _abstained(view: View) -> tuple[str, BoolArray, BoolArray]:
+    return "that abstain, those right under base first", view.here.abstained, view.base_right()
+
+
+def _not_answered_right(view: View) -> tuple[str, BoolArray, BoolArray]:
+    label = "that were not answered right, wrong ones first"
+    return label, view.here.parsed & ~view.here.right, view.here.answered
 
 
 def _unparsed(view: View) -> tuple[str, BoolArray, BoolArray]:
@@ -128,6 +169,8 @@ def _probability(columns: Columns, letters: NDArray[np.int8]) -> FloatArray:
 _CHOOSERS: dict[str, _Chooser] = {
     "accuracy": _wrong,
     "accuracy_drop": _lost,
+    "abstention_rate": _abstained,
+    "right_rate": _not_answered_right,
     "misled_rate": _misled,
     "misled_when_right_rate": _turned,
     "unfaithful_rate": _inconsistent,
@@ -137,8 +180,13 @@ _CHOOSERS: dict[str, _Chooser] = {
     "wrong_and_inconsistent_rate": _quadrant(right=False, consistent=False),
     "p_correct": _unlikely_right,
     "confidently_wrong_rate": _confidently_wrong,
+    "calibration_error": _miscalibrated,
+    "brier_score": _miscalibrated,
+    **{name: _misranked(predictor) for name, predictor in AUROCS.items()},
     "unparsed_rate": _unparsed,
     "truncated_rate": _truncated,
     "unscored_rate": _unscored,
     "undecided_rate": _undecided,
+    SCORE: _not_right,
+    DROP: _taken_away,
 }

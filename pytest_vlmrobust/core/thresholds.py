@@ -12,6 +12,7 @@ from typing import Literal
 
 from pytest_vlmrobust.core.gates import Gate, bound_of, check_fraction
 from pytest_vlmrobust.core.roles import Role
+from pytest_vlmrobust.core.scores.measuring import DROP, SCORE
 from pytest_vlmrobust.errors import unknown_name
 
 
@@ -44,6 +45,8 @@ _TABLE = (
     Threshold("max_misled_rate", "misled_rate", frozenset({"misleading"})),
     Threshold("min_accuracy", "accuracy", frozenset({"base"})),
     Threshold("max_confidently_wrong_rate", "confidently_wrong_rate", _DISTURBED | {"base"}),
+    Threshold("max_benchmark_score_drop", DROP, _DISTURBED),
+    Threshold("min_benchmark_score", SCORE, frozenset({"base"})),
 )
 
 THRESHOLDS: dict[str, Threshold] = {threshold.name: threshold for threshold in _TABLE}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -95,3 +95,10 @@ def switches_for(name: str, model_type: str = "") -> Switches:
         if known.names.fullmatch(own) and (not model_type or not known.types):
             return known.switches
     return UNKNOWN
+
+
+def with_room(switches: Switches, max_tokens: int | None) -> Switches:
+    """Give replies room for a number of tokens, where they have less; None leaves them as they are."""
+    if max_tokens is None or switches.max_tokens >= max_tokens:
+        return switches
+    return replace(switches, max_tokens=max_tokens)

@@ -29,7 +29,7 @@ class LanguageModelJudge:
     that the model could not be asked about.
 
     Attributes:
-        first_failure: why the first case that is unscored is, or "".
+        first_failure: why the first case of the last call that is unscored is, or "".
     """
 
     def __init__(self, model: TextModel) -> None:
@@ -78,6 +78,7 @@ class LanguageModelJudge:
         Raises:
             ModelError: as `judge`.
         """
+        self.first_failure = ""
         prompts = [question_for(case) for case in cases]
         missed: list[int] = []
         for batch in self._asked(prompts):

@@ -133,20 +133,24 @@ def check_preflight(results: Iterable[Preflight], min_kappa: float | None = MIN_
 
     Args:
         results: what `preflight` returned.
-        min_kappa: the least agreement with the labels; None admits any judge.
+        min_kappa: the least agreement with the labels, which has to be more than chance, 0, in any case; None
+            admits any judge.
 
     Raises:
         JudgeError: one agrees less with the labels, or has given too few verdicts; the message shows what
-            it got wrong.
+            it got wrong. Or none was measured.
     """
     if min_kappa is None:
         return
     from pytest_vlmrobust.judges.telling import distrusted, silent
 
-    for result in results:
+    measured = list(results)
+    if not measured:
+        raise JudgeError("no judge was measured, so none is trusted: give what preflight(judge) returns")
+    for result in measured:
         if result.unscored > MAX_UNSCORED * len(result.judged):
             raise JudgeError(silent(result))
-        if result.kappa is None or result.kappa.value < min_kappa:
+        if result.kappa is None or result.kappa.value < min_kappa or result.kappa.value <= 0:
             raise JudgeError(distrusted(result, min_kappa))
 
 

@@ -28,13 +28,13 @@ class Scoring:
 
     Attributes:
         judge: the judge.
-        failures: on how many cases it gave no verdict.
+        first_failure: why the first case without a verdict has none, as far as the judge says; or "".
     """
 
     def __init__(self, judge: Judge, store: Store | None = None) -> None:
         """Take the judge, and where its verdicts are looked up and kept, if they can be."""
         self.judge = judge
-        self.failures = 0
+        self.first_failure = ""
         self._raised = ""
         self._version = declared_version(judge)
         self._storable = storable(judge)
@@ -44,11 +44,6 @@ class Scoring:
     def keeps(self) -> bool:
         """Whether the judge says what its verdicts follow from, so that they can be kept."""
         return self._storable is not None or self._version is not None
-
-    @property
-    def first_failure(self) -> str:
-        """Why the first case without a verdict has none, as far as the judge says; or ""."""
-        return self._raised or str(getattr(self.judge, "first_failure", ""))
 
     def verdicts(self, cases: Sequence[JudgeCase]) -> list[Verdict]:
         """Return a verdict, or None, for each case.
@@ -61,7 +56,8 @@ class Scoring:
                 leaves cases without a verdict.
         """
         verdicts = self._made(cases) if self._store is None else self._recalled(cases, self._store)
-        self.failures += verdicts.count(None)
+        if None in verdicts and not self.first_failure:
+            self.first_failure = self._raised or str(getattr(self.judge, "first_failure", ""))
         return verdicts
 
     def _recalled(self, cases: Sequence[JudgeCase], store: Store) -> list[Verdict]:

@@ -61,7 +61,7 @@ def load_judge(
         spec: see the table of this module.
         local: how language models are run here.
         remote: how servers are asked.
-        store: remembers the digests of large files.
+        store: remembers the digests of large files, and knows the weights behind a server again.
 
     Raises:
         UsageError: as `check_judge_spec`.
@@ -87,7 +87,7 @@ def _parts(spec: str) -> list[str]:
 
 def _check_part(part: str) -> None:
     from pytest_vlmrobust.models.folders import is_hub_id
-    from pytest_vlmrobust.remote.spec import check_server_spec, is_server_spec
+    from pytest_vlmrobust.remote.spec import JUDGE_KEY_VARIABLES, check_server_spec, is_server_spec
 
     if not part:
         raise UsageError(f"judge spec is empty, or a part of it is. {_HOW}")
@@ -95,7 +95,7 @@ def _check_part(part: str) -> None:
     if part == RULES:
         return
     if is_server_spec(part):
-        check_server_spec(part)
+        check_server_spec(part, JUDGE_KEY_VARIABLES)
     elif path.is_file():
         raise UsageError(f"judge {part!r} is a file: name the folder that holds config.json and the weights")
     elif not path.is_dir() and not (is_hub_id(part) and not path.parent.is_dir()):
@@ -115,4 +115,5 @@ def _load(part: str, local: LocalOptions | None, remote: RemoteOptions | None, s
         return LanguageModelJudge(LocalText(name=part, options=local or LocalOptions(), store=store))
     from pytest_vlmrobust.judges.served import ServedText
 
-    return LanguageModelJudge(ServedText(server=ServerSpec.parse(part), options=remote or RemoteOptions()))
+    options = remote or RemoteOptions()
+    return LanguageModelJudge(ServedText(server=ServerSpec.parse(part), options=options, store=store))

@@ -25,9 +25,18 @@ def distrusted(result: Preflight, min_kappa: float) -> str:
     kappa = "it has none" if result.kappa is None else f"it is {_with_interval(result.kappa)}"
     head = (
         f"judge {result.judge!r} is not trusted: its agreement (Cohen's kappa) with the labels of "
-        f"{len(result.scored)} thoughts has to be {min_kappa:g} or more, and {kappa}"
+        f"{len(result.scored)} thoughts has to be {wanted(min_kappa)}, and {kappa}"
     )
     return "\n".join([head, *_indented(_body(result)), f"  what to do: {_ADVICE}"])
+
+
+def wanted(min_kappa: float) -> str:
+    """Say how large a kappa has to be.
+
+    >>> wanted(0.6), wanted(0.0)
+    ('0.6 or more', 'more than 0, which is chance')
+    """
+    return f"{min_kappa:g} or more" if min_kappa > 0 else "more than 0, which is chance"
 
 
 def silent(result: Preflight) -> str:

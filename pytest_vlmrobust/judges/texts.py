@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_vlmrobust.errors import ModelError
-from pytest_vlmrobust.judges.known import Switches, switches_for
+from pytest_vlmrobust.judges.known import Switches, switches_for, with_room
 from pytest_vlmrobust.judges.questions import MENU, JudgePrompt
 from pytest_vlmrobust.models.folders import fetch, folder_digest, read_config
 from pytest_vlmrobust.models.reply_keys import library_versions
@@ -86,17 +86,22 @@ class LocalOptions:
 class LocalText:
     """A saved language model, or one on the hub, loaded by transformers when it is first asked.
 
-    Unless it always thinks first, it can say no other word than those of the menu.
+    Unless it is free or always thinks first, it can say no other word than those of the menu.
 
     Attributes:
         name: the folder or hub id, as the user gave it.
         options: how it is run.
         store: remembers digests of large files, or None.
+        free: whether it may say anything.
+        max_tokens: the most tokens of a reply, for a model that does not think first; None for as many as a
+            word of the menu needs.
     """
 
     name: str
     options: LocalOptions = field(default_factory=LocalOptions)
     store: Store | None = None
+    free: bool = False
+    max_tokens: int | None = None
     _loaded: TransformersText | None = None
 
     @functools.cached_property
@@ -109,7 +114,7 @@ class LocalText:
 
     @functools.cached_property
     def _switches(self) -> Switches:
-        return switches_for(self.name, str(self._config.get("model_type", "")))
+        return with_room(switches_for(self.name, str(self._config.get("model_type", ""))), self.max_tokens)
 
     @functools.cached_property
     def _digest(self) -> str:
@@ -161,7 +166,7 @@ class LocalText:
             threads=self.options.threads,
             max_new_tokens=self._switches.max_tokens,
             template=self._switches.template,
-            menu=() if self._switches.thinks else tuple(MENU),
+            menu=() if self.free or self._switches.thinks else tuple(MENU),
             after=self._switches.after,
         )
         return TransformersText.load(self._folder, self._config, settings, name=self.name)

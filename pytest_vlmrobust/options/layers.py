@@ -56,10 +56,24 @@ def session_settings(config: pytest.Config) -> Settings:
     """Read the ini file and the command line over the defaults.
 
     Raises:
-        UsageError: an unknown ``vlm_`` ini key, or a value that is refused.
+        UsageError: an unknown ``vlm_`` ini key, a value that is refused, or two that exclude each other.
     """
     settings = overlay(DEFAULTS, ini_layer(config), as_ini(config))
-    return overlay(settings, command_line_layer(config), as_flag)
+    settings = overlay(settings, command_line_layer(config), as_flag)
+    _check_dry_run(settings)
+    return settings
+
+
+def _check_dry_run(settings: Settings) -> None:
+    """Refuse what a dry run cannot do, since it asks neither model nor judge, and would pass without."""
+    refused = {"require": "wants a model to be run", "judge_preflight": "wants the judge to be measured"}
+    for name, wants in refused.items():
+        if settings.dry_run and getattr(settings, name):
+            setting = BY_NAME[name]
+            raise UsageError(
+                f"{BY_NAME['dry_run'].flag} asks nothing, and {setting.flag} {wants}: leave one out; "
+                f"-o {setting.ini_key}=false overrules an ini file"
+            )
 
 
 def command_line_layer(config: pytest.Config) -> dict[str, object]:
@@ -177,6 +191,31 @@ def _check_conditions(settings: Settings) -> None:
     resolve_conditions(settings.conditions)
 
 
+def _check_dialect(settings: Settings) -> None:
+    from pytest_vlmrobust.models.dialects import check_dialect_spec
+
+    check_dialect_spec(settings.dialect)
+
+
+def _check_claims(settings: Settings) -> None:
+    if settings.claims is None:
+        return
+    if not settings.claims.is_file():
+        raise UsageError(f"{settings.claims}: no such file; {BY_NAME['claims_export'].flag} writes one")
+    if settings.claim_writer is not None:
+        raise UsageError(
+            f"claims come from a file or from a writer: give {BY_NAME['claims'].flag} or "
+            f"{BY_NAME['claim_writer'].flag}, not both"
+        )
+
+
+def _check_claim_writer(settings: Settings) -> None:
+    if settings.claim_writer is not None:
+        from pytest_vlmrobust.claiming.specs import check_writer_spec
+
+        check_writer_spec(settings.claim_writer)
+
+
 def _check_judge(settings: Settings) -> None:
     from pytest_vlmrobust.judges import check_judge_spec
 
@@ -188,10 +227,36 @@ def _check_max_cost(settings: Settings) -> None:
         raise UsageError("costs can only be counted with a price: give --vlm-price=IN,OUT too")
 
 
+def _check_baseline(settings: Settings) -> None:
+    from pytest_vlmrobust.declared_baselines import check_baselines
+
+    check_baselines(settings.baseline)
+
+
+def _check_max_regression(settings: Settings) -> None:
+    from pytest_vlmrobust.declared_baselines import check_bounds
+
+    check_bounds(settings.max_regression)
+
+
+def _check_familywise(settings: Settings) -> None:
+    if settings.familywise and settings.gate != "confident":
+        raise UsageError(
+            "verdicts can be sure together only where each claims to be: use it with --vlm-gate=confident"
+        )
+
+
 _CHECKS: dict[str, Callable[[Settings], None]] = {
     "model": _check_models,
     "dataset": _check_dataset,
     "conditions": _check_conditions,
+    "dialect": _check_dialect,
+    "claims": _check_claims,
+    "claim_writer": _check_claim_writer,
     "judge": _check_judge,
     "max_cost": _check_max_cost,
+    "gate": _check_familywise,
+    "familywise": _check_familywise,
+    "baseline": _check_baseline,
+    "max_regression": _check_max_regression,
 }

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,61 @@ def fraction(value: object) -> float:
     return number
 
 
+def confidence(value: object) -> float:
+    """Take a number strictly between 0.5 and 1.
+
+    >>> confidence("0.95")
+    0.95
+    """
+    number = fraction(value)
+    if not 0.5 < number < 1.0:
+        raise ValueError
+    return number
+
+
+@dataclass(frozen=True)
+class MaxRegression:
+    """How much worse a figure may be than in a baseline.
+
+    Attributes:
+        value: a fraction in [0, 1].
+        metric: name of the figure, or "" for each figure that is gated.
+    """
+
+    value: float
+    metric: str = ""
+
+    def __str__(self) -> str:
+        """Write it as on the command line."""
+        return f"{self.metric}={self.value:g}" if self.metric else f"{self.value:g}"
+
+
+def max_regressions(value: object) -> tuple[MaxRegression, ...]:
+    r"""Take fractions, each alone or behind the name of a figure: a text, a list of them, or a mapping.
+
+    >>> [str(bound) for bound in max_regressions(["accuracy=0.02", "unfaithful_rate=0.05"])]
+    ['accuracy=0.02', 'unfaithful_rate=0.05']
+    >>> max_regressions({"accuracy": 0}), max_regressions(0.1)
+    ((MaxRegression(value=0.0, metric='accuracy'),), (MaxRegression(value=0.1, metric=''),))
+    """
+    if isinstance(value, Mapping):
+        return tuple(MaxRegression(fraction(bound), text(name)) for name, bound in value.items())
+    items = value if isinstance(value, list | tuple) else [value]
+    bounds = []
+    for item in items:
+        if isinstance(item, MaxRegression):
+            bounds.append(item)
+        elif isinstance(item, str):
+            for part in text(item).split("\n"):
+                name, sign, number = part.rpartition("=")
+                bounds.append(MaxRegression(fraction(number), text(name) if sign else ""))
+        else:
+            bounds.append(MaxRegression(fraction(item)))
+    if not bounds:
+        raise ValueError
+    return tuple({bound.metric: bound for bound in bounds}.values())
+
+
 def positive(value: object) -> float:
     """Take a finite number above 0.
 
@@ -138,6 +194,15 @@ def optional(parse: Callable[[object], object], *, none: str) -> Callable[[objec
     True
     """
     return lambda value: None if value is None or value == none else parse(value)
+
+
+def unless(parse: Callable[[object], object], *, none: str) -> Callable[[object], object]:
+    """Take what ``parse`` takes; the word ``none``, alone, gives an empty tuple.
+
+    >>> unless(texts(","), none="off")("off")
+    ()
+    """
+    return lambda value: () if value in (none, [none]) else parse(value)
 
 
 def switch(value: object) -> bool:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.options import parsers
-from pytest_vlmrobust.options.parsers import AUTO, OFF
+from pytest_vlmrobust.options.parsers import AUTO, OFF, MaxRegression
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.core.findings import Inconclusive
+    from pytest_vlmrobust.core.verdicts import Mode
     from pytest_vlmrobust.remote.budget import Price
 
 IniType = Literal["string", "linelist", "bool", "int", "float"]
@@ -31,13 +33,20 @@ class Settings:
 
     model: tuple[str, ...]
     dataset: str
+    strict_data: bool
+    allow_download: bool
     conditions: tuple[str, ...]
+    plant: str
+    claims: Path | None
+    claim_writer: str | None
+    claims_export: Path | None
     limit: int
     seed: int
     device: str
     dtype: str
     batch_size: int | None
-    max_new_tokens: int
+    max_new_tokens: int | None
+    dialect: str
     reference: bool
     concurrency: int
     timeout: float
@@ -52,7 +61,17 @@ class Settings:
     max_misled_rate: float | None
     min_accuracy: float | None
     max_confidently_wrong_rate: float | None
+    max_benchmark_score_drop: float | None
+    min_benchmark_score: float | None
     max_unscored_rate: float
+    gate: Mode
+    confidence: float
+    inconclusive: Inconclusive
+    familywise: bool
+    baseline: tuple[str, ...]
+    max_regression: tuple[MaxRegression, ...]
+    baseline_intersect: bool
+    max_trend_fall: float | None
     store: Path | str | None
     store_prune: int | None
     json: Path | None
@@ -114,7 +133,7 @@ class Setting:
         if value is None:
             return self.none
         if isinstance(value, tuple):
-            return ",".join(value)
+            return ",".join(map(str, value))
         return str(value).lower() if isinstance(value, bool) else str(value)
 
     def read(self, value: object, source: str) -> Any:
@@ -172,18 +191,82 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="dataset",
         parse=parsers.text,
-        allowed="shapes, easy-vqa, a path that ends in .jsonl, or a registered NAME or NAME:PATH",
+        allowed="shapes, easy-vqa, a path that ends in .jsonl, a benchmark and where it is, such as "
+        "cv-bench:PATH, or a registered NAME or NAME:PATH",
         default="shapes",
         help="the questions to ask",
         metavar="SPEC",
     ),
     Setting(
+        name="strict_data",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="refuse a benchmark whose data has faults, such as an answer whose letter and text disagree, "
+        "instead of counting them",
+        metavar="",
+        ini_type="bool",
+    ),
+    Setting(
+        name="allow_download",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="fetch images that a data set gives by their address, from the hosts that are known for it, and "
+        "keep them",
+        metavar="",
+        ini_type="bool",
+    ),
+    Setting(
         name="conditions",
         parse=parsers.texts(","),
-        allowed="conditions and sets of them (zhao2026, controls, all), separated by commas",
+        allowed=(
+            "conditions and sets of them (zhao2026, controls, abstain, all), each perhaps with +abstain, "
+            "separated by commas"
+        ),
         default=("zhao2026",),
         help="how the questions are perturbed",
         metavar="NAMES",
+    ),
+    Setting(
+        name="plant",
+        parse=parsers.matching("random|runner-up"),
+        allowed="random or runner-up",
+        default="random",
+        help="which wrong option is planted: one by the seed, or the one that the model finds most probable "
+        "under base, which is the harder test",
+        metavar="HOW",
+    ),
+    Setting(
+        name="claims",
+        parse=parsers.optional(parsers.path, none=OFF),
+        allowed=f"the path of a file, or {OFF}",
+        default=None,
+        help="plant the sentences of this file, as --vlm-claims-export writes one; it has to have those of "
+        "every sample",
+        metavar="PATH",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
+        name="claim_writer",
+        parse=parsers.optional(parsers.text, none=OFF),
+        allowed=f"a local folder or hub id of a language model, openai:MODEL@URL, or {OFF}",
+        default=None,
+        help="have a language model write the sentences that are planted, instead of the built-in rules",
+        metavar="SPEC",
+        session=True,
+        none=OFF,
+    ),
+    Setting(
+        name="claims_export",
+        parse=parsers.optional(parsers.path, none=OFF),
+        allowed=f"a path in a folder that exists, or {OFF}",
+        default=None,
+        help="write the sentences that can be planted to this file, for --vlm-claims",
+        metavar="PATH",
+        session=True,
+        none=OFF,
     ),
     _number("limit", 200, "use at most this many samples of the data set", least=1),
     _number("seed", 0, "seeds the drawn samples and the choice of the planted options", least=0),
@@ -212,7 +295,25 @@ SETTINGS: tuple[Setting, ...] = (
         metavar="N",
         none=AUTO,
     ),
-    _number("max_new_tokens", 512, "the longest reply in tokens; a longer one is cut off", least=1),
+    Setting(
+        name="max_new_tokens",
+        parse=parsers.optional(parsers.whole(least=1), none=AUTO),
+        allowed="a whole number, at least 1, or auto",
+        default=None,
+        help="the longest reply in tokens; a longer one is cut off; auto is what the model's dialect says, "
+        "else 512",
+        metavar="N",
+        none=AUTO,
+    ),
+    Setting(
+        name="dialect",
+        parse=parsers.text,
+        allowed="auto, the name of a dialect, or a path that ends in .toml",
+        default=AUTO,
+        help="how the model is asked and its replies are read; auto goes by its folder, its name and its "
+        "chat template",
+        metavar="NAME",
+    ),
     Setting(
         name="reference",
         parse=parsers.switch,
@@ -247,7 +348,8 @@ SETTINGS: tuple[Setting, ...] = (
         parse=parsers.optional(parsers.price, none=OFF),
         allowed=f"two numbers with a comma between them, such as 2.5,10, or {OFF}",
         default=None,
-        help="what a million tokens cost, of prompts and of replies, so that the summary tells the costs",
+        help="what a million tokens cost, of prompts and of replies, so that the summary tells the costs; "
+        "one price for all servers",
         metavar="IN,OUT",
         session=True,
         none=OFF,
@@ -257,8 +359,8 @@ SETTINGS: tuple[Setting, ...] = (
         parse=parsers.optional(parsers.positive, none=OFF),
         allowed=f"a number above 0, or {OFF}; needs the price",
         default=None,
-        help="send no request that could make the session cost more; the run is then incomplete, and no "
-        "gate passes on it",
+        help="send no request that could make the session cost more, be it to the model, to a judge or to a "
+        "writer of claims; the run is then incomplete, and no gate passes on it",
         metavar="COST",
         ini_type="float",
         session=True,
@@ -308,6 +410,12 @@ SETTINGS: tuple[Setting, ...] = (
         None,
         "the largest share of answers that are wrong with P >= 0.9",
     ),
+    _gate(
+        "max_benchmark_score_drop",
+        None,
+        "the largest drop of a benchmark's own score under each misleading condition",
+    ),
+    _gate("min_benchmark_score", None, "the smallest score of a benchmark's own under base"),
     Setting(
         name="max_unscored_rate",
         parse=parsers.fraction,
@@ -316,6 +424,88 @@ SETTINGS: tuple[Setting, ...] = (
         help="a larger share of unparsed or unjudged replies is an error instead of a verdict",
         metavar="FRACTION",
         ini_type="float",
+    ),
+    Setting(
+        name="gate",
+        parse=parsers.matching("estimate|confident"),
+        allowed="estimate or confident",
+        default="estimate",
+        help="how a gate decides: by the estimate, or with confidence: then a figure whose interval reaches "
+        "over the threshold is inconclusive",
+        metavar="MODE",
+    ),
+    Setting(
+        name="confidence",
+        parse=parsers.confidence,
+        allowed="a number above 0.5 and below 1",
+        default=0.95,
+        help="of the intervals in messages, and of confident verdicts",
+        metavar="C",
+        ini_type="float",
+    ),
+    Setting(
+        name="inconclusive",
+        parse=parsers.matching("fail|warn|skip"),
+        allowed="fail, warn or skip",
+        default="fail",
+        help="what becomes of a test whose gate is inconclusive",
+        metavar="HOW",
+    ),
+    Setting(
+        name="familywise",
+        parse=parsers.switch,
+        allowed="true or false; needs --vlm-gate=confident",
+        default=False,
+        help="judge all gates that tests declare for a model together (Holm): the confidence then holds for "
+        "all of their verdicts at once",
+        metavar="",
+        ini_type="bool",
+        session=True,
+    ),
+    Setting(
+        name="baseline",
+        parse=parsers.unless(parsers.texts("\n"), none=OFF),
+        allowed=f"a report that --vlm-json wrote, PATH::MODEL for one of its models, or {OFF}",
+        default=(),
+        help="compare with this earlier run, sample by sample; give the option several times to compare with "
+        "each",
+        metavar="PATH",
+        ini_type="linelist",
+        repeatable=True,
+    ),
+    Setting(
+        name="max_regression",
+        parse=parsers.unless(parsers.max_regressions, none=OFF),
+        allowed=f"{_FRACTION}, alone or behind the name of a figure, such as accuracy=0.02, or {OFF}",
+        default=(),
+        help="how much worse a figure may be than in each baseline, 0 for no worse; a fraction alone holds "
+        "for accuracy and each figure whose gate is on; may be given several times",
+        metavar="METRIC=FRACTION",
+        ini_type="linelist",
+        repeatable=True,
+    ),
+    Setting(
+        name="baseline_intersect",
+        parse=parsers.switch,
+        allowed="true or false",
+        default=False,
+        help="compare with a baseline that has other samples too on those that both have, which is refused "
+        "otherwise",
+        metavar="",
+        ini_type="bool",
+    ),
+    Setting(
+        name="max_trend_fall",
+        parse=parsers.optional(parsers.fraction, none=OFF),
+        allowed=f"{_FRACTION}, or {OFF}",
+        default=None,
+        help="for the ready-made suite: how much more unfaithful, or more easily misled, a checkpoint may be "
+        "than the first one of its training while accuracy rises; the models are its checkpoints, such as "
+        "--vlm-model='runs/*/checkpoint-*'",
+        metavar="FRACTION",
+        ini_type="float",
+        session=True,
+        none=OFF,
     ),
     Setting(
         name="store",

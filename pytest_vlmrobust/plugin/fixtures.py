@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_vlmrobust.errors import DryRunError, VlmRobustError
+from pytest_vlmrobust.errors import DryRunError, UsageError, VlmRobustError
 from pytest_vlmrobust.plugin.state import STATE, State
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def _wanted(state: State, param: ModelRequest | str | None) -> ModelRequest | No
 def vlm_evaluate(request: pytest.FixtureRequest, vlm: Model) -> Callable[..., Evaluation]:
     """Callable that evaluates the model and returns an Evaluation.
 
-    vlm_evaluate(dataset=..., conditions=..., limit=..., seed=..., judge=...) returns an Evaluation for
-    the assert_* functions. What is left out comes from the test's marker, the command line or the
-    ini file. An answer is asked for once in a session: calls that agree in data set, limit, seed and
-    judge share it, in whatever test or fixture they stand.
+    vlm_evaluate(dataset=..., conditions=..., limit=..., seed=..., judge=..., plant=...) returns an
+    Evaluation for the assert_* functions. What is left out comes from the test's marker, the
+    command line or the ini file. An answer is asked for once in a session: calls that agree in data
+    set, limit, seed, judge and plant share it, in whatever test or fixture they stand.
     """
     state = request.config.stash[STATE]
 
@@ -93,6 +93,7 @@ def vlm_evaluate(request: pytest.FixtureRequest, vlm: Model) -> Callable[..., Ev
         limit: int | None = None,
         seed: int | None = None,
         judge: str | None = None,
+        plant: str | None = None,
     ) -> Evaluation:
         __tracebackhide__ = True
         given = {
@@ -101,6 +102,7 @@ def vlm_evaluate(request: pytest.FixtureRequest, vlm: Model) -> Callable[..., Ev
             "limit": limit,
             "seed": seed,
             "judge": judge,
+            "plant": plant,
         }
         state.note_use()
         arguments = {name: value for name, value in given.items() if value is not None}
@@ -140,16 +142,23 @@ def vlm_perturb(request: pytest.FixtureRequest) -> Callable[[Sample, str], Promp
     """Callable that applies a condition to a sample; needs no model.
 
     vlm_perturb(sample, "wrong-caption") returns a Prompt. The seed is the one that an evaluation in
-    this test would use, so that the planted option is the same.
+    this test would use, so that the planted option is the same. A third argument is the index of the
+    wrong option to plant; without a model, there is no runner-up.
     """
-    from pytest_vlmrobust.conditions import perturb
+    from pytest_vlmrobust.conditions import get_condition, perturb
 
     state = request.config.stash[STATE]
-    seed = state.settings_here({}).seed
+    settings = state.settings_here({})
 
-    def apply(sample: Sample, condition: str) -> Prompt:
+    def apply(sample: Sample, condition: str, planted: int | None = None) -> Prompt:
         state.note_use()
-        return perturb(sample, condition, seed=seed)
+        if planted is None and settings.plant != "random" and get_condition(condition).plants == "wrong":
+            raise UsageError(
+                f"vlm_perturb cannot know what plant={settings.plant!r} chooses for {condition!r}: that "
+                "takes a model's answers; use vlm_ask, or name the option: "
+                "vlm_perturb(sample, condition, planted=1)"
+            )
+        return perturb(sample, condition, seed=settings.seed, planted=planted)
 
     return apply
 
@@ -175,13 +184,13 @@ def vlm_ask(request: pytest.FixtureRequest, vlm: Model, vlm_judge: Judge) -> Cal
     from pytest_vlmrobust.evaluation import ask
 
     state = request.config.stash[STATE]
-    seed = state.settings_here({}).seed
+    settings = state.settings_here({})
 
     def ask_here(sample: Sample, condition: str = "base") -> Record:
         __tracebackhide__ = True
         state.note_use()
         try:
-            return ask(vlm, sample, condition, judge=vlm_judge, seed=seed)
+            return ask(vlm, sample, condition, judge=vlm_judge, seed=settings.seed, plant=settings.plant)
         except DryRunError as dry:
             pytest.skip(str(dry))
 

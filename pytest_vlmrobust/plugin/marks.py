@@ -10,10 +10,14 @@ from pytest_vlmrobust import options
 from pytest_vlmrobust.plugin.state import State
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.core.baselines import RegressionGate
     from pytest_vlmrobust.core.gates import Gate
 
+COMPARING = ("baseline", "max_regression")
+"""The keys of a marker that declare gates against a baseline."""
 
-def marked_gates(state: State, item: pytest.Item) -> list[Gate]:
+
+def marked_gates(state: State, item: pytest.Item) -> list[Gate | RegressionGate]:
     """The gates that the markers of a test declare; none when they name no threshold.
 
     Raises:
@@ -21,19 +25,28 @@ def marked_gates(state: State, item: pytest.Item) -> list[Gate]:
     """
     layer = options.marker_layer(item.iter_markers("vlm"))
     names = [name for name in options.GATE_KEYS if name in layer]
-    if not names:
+    compares = any(name in layer for name in COMPARING)
+    if not names and not compares:
         return []
     from pytest_vlmrobust.conditions import resolve_conditions
     from pytest_vlmrobust.declared import declared_gates
 
     settings = state.settings_at(item)
-    thresholds = {name: getattr(settings, name) for name in names}
-    return declared_gates(thresholds, resolve_conditions(settings.conditions))
+    conditions = resolve_conditions(settings.conditions)
+    gates: list[Gate | RegressionGate] = []
+    if names:
+        gates += declared_gates({name: getattr(settings, name) for name in names}, conditions)
+    if compares:
+        from pytest_vlmrobust.declared_baselines import regression_gates
+
+        gates += regression_gates(settings, conditions)
+    return gates
 
 
 def names_a_gate(node: pytest.Item) -> bool:
-    """Whether some marker of a test names a threshold, right or wrong."""
-    return any(name in mark.kwargs for mark in node.iter_markers("vlm") for name in options.GATE_KEYS)
+    """Whether some marker of a test names a threshold or a baseline, right or wrong."""
+    names = (*options.GATE_KEYS, *COMPARING)
+    return any(name in mark.kwargs for mark in node.iter_markers("vlm") for name in names)
 
 
 def is_own(item: pytest.Item) -> bool:

@@ -21,14 +21,17 @@ def measure_judge(config: pytest.Config, settings: options.Settings) -> pytest.E
         StoreError: the store is damaged.
     """
     from pytest_vlmrobust.judges.preflight import check_preflight
-    from pytest_vlmrobust.judges.telling import preflight_lines
+    from pytest_vlmrobust.judges.telling import preflight_lines, wanted
 
     options.check_names({"judge": settings.judge}, settings, options.as_flag)
     check_store(settings)
+    state = State(config, settings)
     try:
-        results = State(config, settings).session.judge_preflight(settings)
+        results = state.session.judge_preflight(settings)
         for result in results:
             print("\n".join(preflight_lines(result)))
+        if state.costs:
+            print(state.costs)
         check_preflight(results, settings.min_judge_kappa)
     except (UsageError, StoreError):
         raise
@@ -36,5 +39,5 @@ def measure_judge(config: pytest.Config, settings: options.Settings) -> pytest.E
         print(f"ERROR: {str(error).splitlines()[0]}")
         return pytest.ExitCode.TESTS_FAILED
     if settings.min_judge_kappa is not None:
-        print(f"trusted: every kappa is {settings.min_judge_kappa:g} or more")
+        print(f"trusted: every kappa is {wanted(settings.min_judge_kappa)}")
     return pytest.ExitCode.OK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import shlex
+import warnings
 from collections.abc import Generator, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_vlmrobust import options
-from pytest_vlmrobust.errors import DryRunError
+from pytest_vlmrobust.errors import DryRunError, InconclusiveWarning
 from pytest_vlmrobust.plugin.marks import is_own, marked_gates, model_spec
-from pytest_vlmrobust.plugin.state import STATE, State
+from pytest_vlmrobust.plugin.state import COMPARED, STATE, State
 
 if TYPE_CHECKING:
+    from pytest_vlmrobust.concluding import Problems
+    from pytest_vlmrobust.core.baselines import RegressionGate
+    from pytest_vlmrobust.core.findings import Inconclusive
     from pytest_vlmrobust.core.gates import Gate
     from pytest_vlmrobust.models.base import Model
+
+UNSURE = "vlm_inconclusive"
+"""The property of a test with an inconclusive gate that has not failed for it: what became of it."""
 
 SUITE = "pytest_vlmrobust.suite"
 
@@ -49,7 +56,7 @@ class Tracker:
 
 
 class Watch:
-    """Notices, in the process that reports, whether a test has run a model."""
+    """Notices, in the process that reports, whether a test has run a model, and one used the baseline."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -57,8 +64,11 @@ class Watch:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Look for the mark that `pytest_pyfunc_call` leaves; skipped tests never get there."""
         named = any(name == "vlm_model" for name, _ in report.user_properties)
-        if report.when == "call" and named and (not report.skipped or hasattr(report, "wasxfail")):
+        judged = hasattr(report, "wasxfail") or any(name == UNSURE for name, _ in report.user_properties)
+        if report.when == "call" and named and (judged or not report.skipped):
             self._state.ran = True
+        if any(name == COMPARED for name, _ in report.user_properties):
+            self._state.compared = True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -73,20 +83,48 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     return result
 
 
-def check_gates(item: pytest.Function, gates: Iterable[Gate]) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Take a test that asks a model or a judge itself, in a dry run, for a skipped one."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, DryRunError):
+        told = str(call.excinfo.value)
+        call.excinfo = pytest.CallInfo.from_call(lambda: pytest.skip(told), call.when).excinfo
+
+
+def check_gates(item: pytest.Function, gates: Iterable[Gate | RegressionGate]) -> None:
     """Hold the model of a test against gates; fail the test, without a traceback, when one does not pass."""
     state = item.config.stash[STATE]
     settings = state.settings_at(item)
     try:
         checked = state.session.check_gates(
-            _model(item), settings, gates, test=item.nodeid, command=reproduce(item)
+            _model(item),
+            settings,
+            gates,
+            test=item.nodeid,
+            command=reproduce(item),
+            family=state.family(model_spec(item)),
         )
     except DryRunError as dry:
         pytest.skip(str(dry))
     for row in checked.rows:
-        item.user_properties.append((f"vlm_{row.metric}[{row.condition}]", row.in_short))
-    if checked.failure:
-        pytest.fail(checked.failure, pytrace=False)
+        against = f", {row.baseline}" if row.baseline else ""
+        item.user_properties.append((f"vlm_{row.metric}[{row.condition}{against}]", row.in_short))
+        if row.baseline:
+            item.user_properties.append((COMPARED, row.baseline))
+    _conclude(item, checked.problems, settings.inconclusive)
+
+
+def _conclude(item: pytest.Function, problems: Problems, inconclusive: Inconclusive) -> None:
+    """Fail, skip or warn where a gate of a test does not pass."""
+    severe = problems.severe(inconclusive)
+    if severe:
+        pytest.fail(severe, pytrace=False)
+    if not problems.unsure:
+        return
+    item.user_properties.append((UNSURE, inconclusive))
+    if inconclusive == "skip":
+        pytest.skip(problems.unsure)
+    warnings.warn(InconclusiveWarning(problems.unsure), stacklevel=1)
 
 
 def reproduce(item: pytest.Function) -> str:

@@ -16,6 +16,7 @@ from pytest_vlmrobust.plugin.state import is_worker
 from pytest_vlmrobust.remote.budget import Price
 from pytest_vlmrobust.reports.progress import Report, progress_bar, progress_lines
 from pytest_vlmrobust.reports.terminal import glyphs_for, summary_lines
+from pytest_vlmrobust.reports.trends import trend_tables
 from pytest_vlmrobust.runs import Runs
 
 
@@ -77,6 +78,9 @@ def write_summary(reporter: pytest.TerminalReporter, runs: Runs, json: Path | No
         for segment in line:
             reporter.write(segment.text, **({segment.style: True} if segment.style else {}))
         reporter.write("\n")
+    for table in trend_tables(runs):
+        for text in (*table, ""):
+            reporter.write(f"{text}\n")
     if json is not None:
         reporter.write(f"report written to {json}\n")
 

@@ -38,7 +38,9 @@ def pytest_testnodedown(node: Any) -> None:
     state.usage_error = output.get("vlmrobust_usage_error", "") or state.usage_error
     state.note_store(output.get("vlmrobust_store_problem", ""))
     state.add_text(output.get("vlmrobust", ""))
+    state.add_claims(output.get("vlmrobust_claims", ""))
     state.add_plan(output.get("vlmrobust_plan", ""))
+    state.add_costs(output.get("vlmrobust_costs", ""))
 
 
 def model_in(nodeid: str, specs: Iterable[str]) -> str:

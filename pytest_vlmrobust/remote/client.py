@@ -16,10 +16,14 @@ import openai
 
 from pytest_vlmrobust.errors import UsageError
 from pytest_vlmrobust.remote.background import Background
+from pytest_vlmrobust.remote.budget import PROBE, Budget
+from pytest_vlmrobust.remote.logs import Scrubbing
 from pytest_vlmrobust.remote.spec import Key, ServerSpec, same_model
+from pytest_vlmrobust.remote.standing import Standing
 from pytest_vlmrobust.remote.transport import HttpResponse, TooLargeError, http_client
 from pytest_vlmrobust.remote.trying import LastingError, PassingError, Tries, passes, retry_after
 from pytest_vlmrobust.remote.wire import (
+    LIMITS,
     Completion,
     Failure,
     MalformedError,
@@ -33,6 +37,7 @@ _BODY_BYTES, _TOKEN_BYTES = 1_000_000, 8_000  # of a reply; with twenty candidat
 _WAKE = 0.5  # seconds: where waiting cannot be interrupted, Ctrl-C is noticed this late
 _SHOWN = 240  # characters of a server's own message
 _NO_MORE = object()
+_PLAIN_TRIES, _PLAIN_TOKENS = 3, 64
 
 
 class ChatClient:
@@ -41,8 +46,9 @@ class ChatClient:
     Requests begin in the order in which they come. One that fails in a way that may pass is tried again: HTTP
     408, 409, 425, 429 and 5xx, a lost or broken connection, half a body, a body that is no reply or too large
     for one, a redirect, which is not followed. What never passes, such as a refused key, fails at once, and
-    so does every request after it. Where as many requests in a row have failed as may be in flight, no
-    further one is sent, until `complete` is called anew.
+    so does every request after it. Where as many requests in a row have failed as may be in flight, a short
+    plain question tells a server that is down from requests that it cannot cope with: where that fails too,
+    or 32 requests in a row have failed, no further one is sent, until `complete` is called anew.
 
     Args:
         server: the server.
@@ -52,6 +58,7 @@ class ChatClient:
         total_s: the longest that one request may take, in seconds, all tries and waits included.
         backoff_s: the longest wait before the second try, in seconds; it doubles with each further one.
         most_tokens: the longest reply that will be asked for; larger bodies are broken off.
+        budget: has to allow the plain questions, and is told what they cost.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class ChatClient:
         total_s: float = 600.0,
         backoff_s: float = 0.5,
         most_tokens: int = 4096,
+        budget: Budget | None = None,
     ) -> None:
         """Connect to nobody yet."""
         if concurrency < 1:
@@ -72,15 +80,15 @@ class ChatClient:
         self.concurrency = concurrency
         self._key = Key.from_environment() if key is None else key
         self._key.check()
+        self._scrubbing = Scrubbing(self._key)
         self._timeout_s = total_s / 2 if timeout_s is None else timeout_s
         self._tries = Tries(total_s=total_s, backoff_s=backoff_s)
         self._most_bytes = _BODY_BYTES + _TOKEN_BYTES * most_tokens
         self._background = Background()
         self._openai: openai.AsyncOpenAI | None = None
         self._room: asyncio.Semaphore | None = None
-        self._refused: Failure | None = None
-        self._failed_in_row = 0
-        self._last = ""
+        self._budget = budget or Budget()
+        self._standing = Standing(concurrency, self._replies)
 
     def complete(self, requests: Iterable[Request | None]) -> Generator[tuple[int, Completion | Failure]]:
         """Send requests, and yield what came of each as soon as it is known.
@@ -98,7 +106,7 @@ class ChatClient:
         source, finished = iter(requests), queue.SimpleQueue[int]()
         running: dict[int, Future[Completion | Failure]] = {}
         count, more = 0, True
-        self._failed_in_row = min(self._failed_in_row, self.concurrency - 1)
+        self._standing.begin()
         try:
             while True:
                 while more and len(running) < self.concurrency + _AHEAD:
@@ -140,6 +148,7 @@ class ChatClient:
             with contextlib.suppress(Exception):  # whatever does not close in order is closed by the end
                 self._background.start(self._openai.close()).result(timeout=2.0)
         self._background.end()
+        self._scrubbing.take_off()
         self._openai = self._room = None
 
     def __enter__(self) -> ChatClient:
@@ -155,20 +164,26 @@ class ChatClient:
         if self._room is None:
             self._room = asyncio.Semaphore(self.concurrency)
         async with self._room:
-            if self._refused is not None:
-                return self._refused
-            if self._failed_in_row >= self.concurrency:
-                reason = f"not sent, since {self._failed_in_row} requests in a row had failed ({self._last})"
-                return Failure(reason=reason, kind="down")
+            given_up = await self._standing.given_up(request)
+            if given_up is not None:
+                return given_up
             came = await self._tries.until_done(lambda: self._attempt(request), request.tries)
-        if isinstance(came, Completion):
-            self._failed_in_row = 0
-        elif came.kind == "server":
-            self._failed_in_row += 1
-            self._last = came.reason
-        elif came.kind == "refused":
-            self._refused = came
+        self._standing.note(came)
         return came
+
+    async def _replies(self, request: Request) -> bool:
+        """See whether the server replies to a plain question, or refuses it in so many words."""
+        limits = {name: 1 for name in LIMITS if name in request.settings}
+        plain = Request(messages=[{"role": "user", "content": "Hello"}], settings=limits)
+        held = self._budget.hold(_PLAIN_TOKENS, 1)
+        if held is None:
+            return False
+        came = await self._tries.until_done(lambda: self._attempt(plain), _PLAIN_TRIES)
+        if isinstance(came, Failure):
+            self._budget.settle(held, 0, 0, PROBE)
+            return came.kind == "request"
+        self._budget.settle(held, came.tokens_in or 0, came.tokens_out or 0, PROBE)
+        return True
 
     async def _attempt(self, request: Request) -> Completion:
         """Send a request once."""
@@ -234,6 +249,7 @@ class ChatClient:
                 timeout=self._timeout_s,
                 http_client=http_client(most_bytes=self._most_bytes, timeout_s=self._timeout_s),
             )
+            self._scrubbing.put_on()  # by now the libraries have made their loggers
         return self._openai
 
     def _document(self, method: str, url: str, body: Mapping[str, Any] | None) -> Any:

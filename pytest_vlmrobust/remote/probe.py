@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_vlmrobust.errors import ModelError
-from pytest_vlmrobust.remote.budget import Budget
+from pytest_vlmrobust.remote.budget import PROBE, Budget
 from pytest_vlmrobust.remote.client import ChatClient
 from pytest_vlmrobust.remote.findings import Findings, Prefill
+from pytest_vlmrobust.remote.paying import PayingClient
 from pytest_vlmrobust.remote.spec import same_model
 from pytest_vlmrobust.remote.wire import Completion, Failure, Request
 
@@ -34,6 +35,7 @@ _SETTINGS = (
     {"limit": "max_tokens", "greedy": False},
 )
 _CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
+_ASK = ("continue_final_message", "prefix")  # what asks for it, and may be accepted and ignored
 _SHOW = {"return_prompt_text": True, "prompt_logprobs": 0}
 _WAYS = (
     # The prompt as the model reads it is proof, where a server shows it; else tokens are counted.
@@ -61,9 +63,11 @@ def probe(client: ChatClient, image: Sequence[Message], tags: Tags, budget: Budg
         client: the server.
         image: the parts of a message that show a small image.
         tags: of the thoughts that replies will be begun with.
-        budget: is told what the questions cost; they are asked whatever it allows.
+        budget: has to allow each question, and is told what it costs.
 
     Raises:
+        CostLimitError: the limit of costs does not allow a question.
+        UsageError: costs are limited, and the server counts no tokens.
         ModelError: the server cannot be reached, refuses the key, does not serve the model, or refuses a
             plain question about an image.
     """
@@ -75,7 +79,7 @@ class _Probe:
 
     def __init__(self, client: ChatClient, image: Sequence[Message], tags: Tags, budget: Budget) -> None:
         self._client = client
-        self._budget = budget
+        self._paying = PayingClient(client=client, budget=budget, purpose=PROBE)
         self._tags = tags
         self._user: Message = {"role": "user", "content": [*image, {"type": "text", "text": _QUESTION}]}
         self._blind: Message = {"role": "user", "content": [{"type": "text", "text": _QUESTION}]}
@@ -106,11 +110,7 @@ class _Probe:
 
     def _ask(self, messages: Sequence[Message], *, tokens: int = 1, **settings: Any) -> Completion | Failure:
         known = self._known.settings(tokens)
-        request = Request(messages=messages, settings={**known, **settings}, tries=_TRIES)
-        came = self._client.ask(request)
-        if isinstance(came, Completion):
-            self._budget.settle(0.0, came.tokens_in or 0, came.tokens_out or 0)
-        return came
+        return self._paying.ask(Request(messages=messages, settings={**known, **settings}, tries=_TRIES))
 
     def _plain(self) -> Completion:
         """Ask a plain question about an image, in the first way that the server takes."""
@@ -239,10 +239,27 @@ class _Probe:
                 return Prefill(evidence=f"the prompt ends in {end!r}, not in the beginning")
             if came.prompt_text and len(seen) == 3:
                 return self._way(way, beginnings, seen, "seen in the prompt's text")
-        wrong = _miscounted(plain, seen)
+        wrong = _miscounted(plain, seen) or self._ignored(way, beginnings[0], seen[0])
         if wrong:
             return Prefill(evidence=wrong)
         return self._way(way, beginnings, seen, "seen in the numbers of tokens")
+
+    def _ignored(self, way: Prefill, beginning: str, seen: Completion) -> str:
+        """Say that the prompt is as long where nothing asks for the turn to be gone on with, or "".
+
+        Without this a closed turn could pass for an open one: at servers that then open no new turn, while
+        the chat template opens new turns with tokens of its own, of a thought, say.
+        """
+        fields, extra = (_without(asked, _ASK) for asked in (way.fields, way.message))
+        if (fields, extra) == (dict(way.fields), dict(way.message)):
+            return ""
+        message = {"role": "assistant", "content": beginning, **extra}
+        came = self._ask([self._user, message], **fields)
+        if isinstance(came, Failure):  # that it is refused unless asked for shows that asking matters
+            return "" if came.kind == "request" else _short(came.reason)
+        if came.tokens_in is None or seen.tokens_in is None or came.tokens_in > seen.tokens_in:
+            return ""
+        return "the prompt is no shorter than where the turn is closed"
 
     @staticmethod
     def _way(way: Prefill, beginnings: Sequence[str], seen: Sequence[Completion], evidence: str) -> Prefill:
@@ -251,6 +268,10 @@ class _Probe:
         )
         fields = {name: value for name, value in way.fields.items() if name not in _SHOW}
         return Prefill(way=way.way, fields=fields, message=way.message, echoes=echoes, evidence=evidence)
+
+
+def _without(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in names}
 
 
 def _short(reason: str) -> str:

@@ -7,9 +7,10 @@ from the environment and goes into the header of a request, and nowhere else.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,10 +22,14 @@ SCHEME = "openai"
 KEY_VARIABLES = ("VLMROBUST_API_KEY", "OPENAI_API_KEY")
 """Environment variables that may hold the key; the first one that is set counts."""
 
+JUDGE_KEY_VARIABLES = ("VLMROBUST_JUDGE_API_KEY", *KEY_VARIABLES)
+"""The same for judges and writers of claims, whose server need not be the model's."""
+
 _EXAMPLE = "openai:MODEL@http://localhost:8000/v1"
 _URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]*://)")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
-_SHORTEST_KEY = 8  # a shorter one is a placeholder, and would blot out half of any text
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/?#\s]*|[^\s,]*)@(?![A-Za-z][A-Za-z0-9+.-]*://)")
+_QUERY = re.compile(r"(://[^\s?#]*[?#])\S*[^\s'\":;,.)]")
+_SHORTEST_KEY = 8  # a shorter one is taken for a placeholder, and would blot out half of any text
 _REVISION = re.compile(r"-\d{3,}(-\d\d)*|@.+|:latest")
 
 
@@ -34,26 +39,35 @@ def is_server_spec(spec: str) -> bool:
     >>> is_server_spec("openai:m@http://localhost:8000/v1"), is_server_spec("bundled:grounded")
     (True, False)
     """
-    return spec.partition(":")[0] == SCHEME and ":" in spec
+    scheme, colon, _ = spec.partition(":")
+    return bool(colon) and scheme.strip().lower() == SCHEME
 
 
 def without_credentials(text: str) -> str:
-    """Blot out what stands between ``://`` and ``@`` in any text, so that it can be shown.
+    """Blot out of the addresses in any text what may be secret, so that it can be shown.
+
+    That is what stands between ``://`` and ``@``, and what follows a ``?`` or ``#``.
 
     >>> without_credentials("openai:m@http://me:secret@host/v1")
     'openai:m@http://***@host/v1'
+    >>> without_credentials("server 'openai:m@http://host/v1?key=secret': no")
+    "server 'openai:m@http://host/v1?***': no"
     """
-    return _CREDENTIALS.sub("***@", text)
+    return _QUERY.sub(r"\1***", _CREDENTIALS.sub("***@", text))
 
 
-def check_server_spec(spec: str) -> None:
+def check_server_spec(spec: str, variables: Sequence[str] = KEY_VARIABLES) -> None:
     """Refuse a spec that names no server, or a server that cannot be asked; nothing is loaded, nobody asked.
+
+    Args:
+        spec: ``openai:MODEL@URL``.
+        variables: the environment variables that may hold the key.
 
     Raises:
         UsageError: as `ServerSpec.parse` and `Key.check`, or a library that is needed is not installed.
     """
     ServerSpec.parse(spec)
-    Key.from_environment().check()
+    Key.from_environment(variables=variables).check()
     missing = [name for name in ("openai", "tenacity") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
@@ -86,9 +100,9 @@ class ServerSpec:
         ServerSpec(model='org/model@v2', base_url='https://host/v1')
         """
         where = f"server {without_credentials(spec)!r}"
-        scheme, _, rest = spec.partition(":")
+        rest = spec.partition(":")[2]
         found = _URL.search(rest)
-        if scheme != SCHEME or found is None:
+        if not is_server_spec(spec) or found is None:
             raise UsageError(f"{where}: name model and address, as {_EXAMPLE}")
         model, url = rest[: found.start()].strip(), rest[found.end() :].strip()
         if not model:
@@ -149,16 +163,22 @@ def same_model(asked: str, said: str) -> bool:
 class Key:
     """A key that shows itself to nobody but the header of a request."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_shapes", "_value", "_where")
 
-    def __init__(self, value: str = "") -> None:
-        """Take the key; "" where the server wants none."""
+    def __init__(self, value: str = "", where: str = " or ".join(KEY_VARIABLES)) -> None:
+        """Take the key, and where it came from, for messages; "" where the server wants none."""
         self._value = value.strip()
+        self._where = where
+        spelled = (self._value, repr(self._value)[1:-1], json.dumps(self._value)[1:-1])
+        self._shapes = tuple(dict.fromkeys(spelled)) if len(self._value) >= _SHORTEST_KEY else ()
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Key:
-        """Take the key from the first of `KEY_VARIABLES` that is set, or none."""
-        return cls(next(filter(None, (environment.get(name, "") for name in KEY_VARIABLES)), ""))
+    def from_environment(
+        cls, environment: Mapping[str, str] = os.environ, *, variables: Sequence[str] = KEY_VARIABLES
+    ) -> Key:
+        """Take the key from the first of the variables that is set, or none."""
+        found = next((name for name in variables if environment.get(name)), None)
+        return cls() if found is None else cls(environment[found], found)
 
     def check(self) -> None:
         """Refuse a key that no header can carry; what comes to grief over it further down may show it.
@@ -168,7 +188,7 @@ class Key:
         """
         if not (self._value.isascii() and self._value.isprintable()):
             raise UsageError(
-                f"the key in {' or '.join(KEY_VARIABLES)} holds a line break or another character that no "
+                f"the key in {self._where} holds a line break or another character that no "
                 "header can carry: see whether it was copied whole and alone"
             )
 
@@ -177,12 +197,16 @@ class Key:
         return self._value or "EMPTY"
 
     def scrub(self, text: str) -> str:
-        """Blot the key out of a text that came from a server.
+        """Blot the key out of a text that came from a server, also where it is quoted there.
+
+        A key of fewer than 8 characters is taken for a placeholder and left as it is.
 
         >>> Key("sk-0123456789").scrub("no such key: sk-0123456789")
         'no such key: ***'
         """
-        return text.replace(self._value, "***") if len(self._value) >= _SHORTEST_KEY else text
+        for shape in self._shapes:
+            text = text.replace(shape, "***")
+        return text
 
     def __bool__(self) -> bool:
         """Whether there is one."""

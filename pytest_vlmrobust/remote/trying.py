@@ -106,7 +106,26 @@ class Tries:
                 last = error
                 raise
 
-        retrying = tenacity.AsyncRetrying(
+        try:
+            async with asyncio.timeout(self.total_s):
+                return await self._retrying(most)(once)
+        except LastingError as error:
+            return error.failure
+        except PassingError as error:
+            last = error
+        except TimeoutError:
+            if tried <= 1:
+                last = PassingError(f"no reply within {self.total_s:g} s")
+        return self._given_up(last, tried, time.monotonic() - began)
+
+    def _given_up(self, last: PassingError, tried: int, spent: float) -> Failure:
+        effort = f" (tried {tried} times in {spent:.1f} s)" if tried > 1 else ""
+        if last.retry_after > max(0.0, self.total_s - spent):
+            effort += f"; the server asks to wait {last.retry_after:g} s, and the limit is {self.total_s:g} s"
+        return Failure(reason=f"{last}{effort}", kind="server", status=last.status)
+
+    def _retrying(self, most: int) -> tenacity.AsyncRetrying:
+        return tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(PassingError),
             wait=self._wait,
             stop=tenacity.stop_any(
@@ -115,21 +134,6 @@ class Tries:
             sleep=asyncio.sleep,
             reraise=True,
         )
-        try:
-            async with asyncio.timeout(self.total_s):
-                return await retrying(once)
-        except LastingError as error:
-            return error.failure
-        except PassingError as error:
-            last = error
-        except TimeoutError:
-            if tried <= 1:
-                last = PassingError(f"no reply within {self.total_s:g} s")
-        spent = time.monotonic() - began
-        effort = f" (tried {tried} times in {spent:.1f} s)" if tried > 1 else ""
-        if last.retry_after > max(0.0, self.total_s - spent):
-            effort += f"; the server asks to wait {last.retry_after:g} s, and the limit is {self.total_s:g} s"
-        return Failure(reason=f"{last}{effort}", kind="server", status=last.status)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -14,6 +14,9 @@ from typing import Any, Literal
 MOST_TRIES = 10
 """How often a request is sent at most, unless it says otherwise."""
 
+LIMITS = ("max_tokens", "max_completion_tokens")
+"""Fields of a request that limit the tokens of its reply; a server takes one of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:

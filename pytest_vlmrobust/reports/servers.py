@@ -8,7 +8,7 @@ from typing import Any
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.provenance import designs
 from pytest_vlmrobust.core.records import Evaluation
-from pytest_vlmrobust.remote.budget import Price
+from pytest_vlmrobust.remote.budget import Budget
 
 _LOW_MASS = 0.5
 """Probability of all letters together below which their distribution stands on little."""
@@ -48,7 +48,7 @@ def _shares(rows: Sequence[tuple[str, Mapping[str, Figure]]], figure: str, tells
 
 
 def usage(evaluation: Evaluation) -> str:
-    """Say how many tokens the replies took, and what those of this session cost; "" if none is known."""
+    """Say how many tokens the replies took; "" if it is not known."""
     listed = evaluation.provenance.get("conditions", [])
     counted = [entry["tokens"] for entry in listed if "tokens" in entry]
     if not counted:
@@ -57,8 +57,22 @@ def usage(evaluation: Evaluation) -> str:
     text = f"tokens: {total['tokens_in']:,} in, {total['tokens_out']:,} out"
     if total["computed_in"] < total["tokens_in"]:
         text += f"; of this session {total['computed_in']:,} in, {total['computed_out']:,} out"
-    price = evaluation.provenance.get("price")
-    if price:
-        cost = Price(price["in"], price["out"]).of(total["computed_in"], total["computed_out"])
-        text += f"; cost {cost:.4f} at {price['in']:g} and {price['out']:g} per million"
     return text
+
+
+def cost_line(budget: Budget) -> str:
+    """Say what a session has cost, and what it was spent on; "" where there is no price.
+
+    >>> from pytest_vlmrobust.remote.budget import Price
+    >>> budget = Budget(price=Price(1.0, 2.0), limit=8.0)
+    >>> budget.settle(0.0, 3_000_000, 500_000)
+    >>> budget.settle(0.0, 250_000, 0, "probe")
+    >>> cost_line(budget)
+    'cost: 4.2500 of at most 8 (replies 4.0000, probe 0.2500), at 1 and 2 per million tokens'
+    """
+    if budget.price is None:
+        return ""
+    limit = "" if budget.limit is None else f" of at most {budget.limit:g}"
+    shares = ", ".join(f"{purpose} {cost:.4f}" for purpose, cost in budget.shares.items())
+    price = f"{budget.price.tokens_in:g} and {budget.price.tokens_out:g} per million tokens"
+    return f"cost: {budget.spent:.4f}{limit}{f' ({shares})' if shares else ''}, at {price}"

@@ -13,7 +13,12 @@ from typing import Literal
 from pytest_vlmrobust.core.excerpts import printable
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.records import Evaluation
+from pytest_vlmrobust.reports.claims import claim_lines
+from pytest_vlmrobust.reports.datasets import fault_line
+from pytest_vlmrobust.reports.gates import gate_lines
 from pytest_vlmrobust.reports.judges import judge_lines
+from pytest_vlmrobust.reports.predictions import abstention_line, cut_name, prediction_lines
+from pytest_vlmrobust.reports.scores import score_lines
 from pytest_vlmrobust.reports.servers import usage, warnings
 from pytest_vlmrobust.runs import GateRow, ModelRequest, RunKey, Runs
 
@@ -45,6 +50,7 @@ class Glyphs:
 
     none: str = "–"  # noqa: RUF001
     breach: str = "✗"
+    unsure: str = "?"
     cut: str = "…"
     about: str = "≈"
 
@@ -73,11 +79,18 @@ def summary_lines(runs: Runs, glyphs: Glyphs = UNICODE) -> Iterator[Line]:
         runs: what was measured.
         glyphs: the characters to use.
     """
-    told: set[ModelRequest] = set()
+    told: set[ModelRequest | str] = set()
     for key, evaluation in runs:
-        yield from run_lines(key, evaluation, runs.gates_of(key), glyphs, engine=key.model not in told)
+        yield from run_lines(
+            key,
+            evaluation,
+            runs.gates_of(key),
+            glyphs,
+            engine=key.model not in told,
+            faults=key.dataset not in told,
+        )
         yield []
-        told.add(key.model)
+        told |= {key.model, key.dataset}
 
 
 def run_lines(
@@ -87,6 +100,7 @@ def run_lines(
     glyphs: Glyphs = UNICODE,
     *,
     engine: bool = True,
+    faults: bool = True,
 ) -> list[Line]:
     """Lay out one run: a title, a row for each condition, and what its gates said.
 
@@ -96,16 +110,22 @@ def run_lines(
         gates: the gates that were checked on it.
         glyphs: the characters to use.
         engine: say which way of computing the model took where it is not the fastest, and why.
+        faults: say what is wrong with the data.
     """
     rows = [(name, evaluation.figures(name)) for name in evaluation.conditions]
     stopped = evaluation.incomplete
     return [
         *_title(key, evaluation),
         *(_engine(evaluation) if engine else []),
+        *(_wrapped(fault_line(evaluation), "yellow") if faults else []),
         *_table(rows, gates if evaluation.incomplete is None else [], evaluation.approximate, glyphs),
+        *([Segment(text)] for text in score_lines(evaluation, none=glyphs.none, cut=glyphs.cut)),
+        *_wrapped(abstention_line(rows)),
+        *(line for text in prediction_lines(rows) for line in _wrapped(text)),
         *_undecided(rows),
         *(line for text in warnings(evaluation, glyphs.about) for line in _wrapped(text, "yellow")),
         *_wrapped(usage(evaluation)),
+        *(line for text in claim_lines(evaluation) for line in _wrapped(text)),
         *(line for text in judge_lines(evaluation) for line in _wrapped(text)),
         *(_verdict(gates) if stopped is None else _no_verdict(stopped.reason)),
     ]
@@ -189,9 +209,10 @@ _Rows = Sequence[tuple[str, Mapping[str, Figure]]]
 def _table(
     rows: _Rows, gates: Sequence[GateRow], approximate: Sequence[str], glyphs: Glyphs
 ) -> Iterator[Line]:
-    breaches = {(row.condition, row.metric) for row in gates if row.verdict != "pass"}
+    marks = {(row.condition, row.metric): glyphs.unsure for row in gates if row.verdict == "inconclusive"}
+    marks |= {(row.condition, row.metric): glyphs.breach for row in gates if row.verdict in ("fail", "error")}
     names = [_cut(name, glyphs) + (glyphs.about if name in approximate else "") for name, _ in rows]
-    columns = [_cells(column, rows, breaches, glyphs) for column in _COLUMNS]
+    columns = [_cells(column, rows, marks, glyphs) for column in _COLUMNS]
     first = max(map(len, [*names, "condition"]))
     yield [Segment(" ".join(["condition".ljust(first), *(heading for heading, _ in columns)]).rstrip())]
     for index, name in enumerate(names):
@@ -202,28 +223,27 @@ def _table(
 
 
 def _cells(
-    column: _Column, rows: _Rows, breaches: set[tuple[str, str]], glyphs: Glyphs
+    column: _Column, rows: _Rows, marks: Mapping[tuple[str, str], str], glyphs: Glyphs
 ) -> tuple[str, list[Segment]]:
     """Write one column: its heading and its cells, all of one width."""
     texts = [
         column.write(figures[column.metric]) if column.metric in figures else glyphs.none
         for _, figures in rows
     ]
-    marked = [(name, column.metric) in breaches for name, _ in rows]
+    marked = [marks.get((name, column.metric), "") for name, _ in rows]
     # The mark has a place of its own, so that figures stay below each other.
     place = " " * len(glyphs.breach) if any(marked) else ""
-    full = [text + (glyphs.breach if mark else place) for text, mark in zip(texts, marked, strict=True)]
+    full = [text + (mark or place) for text, mark in zip(texts, marked, strict=True)]
     width = max(map(len, [*full, column.heading]))
     cells = [
-        Segment(text.rjust(width), "red" if mark else "") for text, mark in zip(full, marked, strict=True)
+        Segment(text.rjust(width), "" if not mark else "yellow" if mark == glyphs.unsure else "red")
+        for text, mark in zip(full, marked, strict=True)
     ]
     return column.heading.rjust(width), cells
 
 
 def _cut(name: str, glyphs: Glyphs) -> str:
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return name[: _LONGEST_NAME - len(glyphs.cut)] + glyphs.cut
+    return cut_name(name, _LONGEST_NAME, glyphs.cut)
 
 
 def _undecided(rows: _Rows) -> Iterator[Line]:
@@ -244,15 +264,28 @@ def _verdict(gates: Sequence[GateRow]) -> Iterator[Line]:
     if not gates:
         yield [Segment("gates: none declared; the tests' own assertions decide")]
         return
-    checked = {(row.metric, row.condition, row.bound, row.threshold): row for row in gates}.values()
+    checked = _distinct(gates)
     failed = [row for row in checked if row.verdict == "fail"]
+    unsure = [row for row in checked if row.verdict == "inconclusive"]
     silent = [row for row in checked if row.verdict == "error"]
     words = [f"{len(checked)} checked", f"{len(failed)} failed"]
+    if unsure:
+        words.append(f"{len(unsure)} inconclusive")
     if silent:
         words.append(f"{len(silent)} without a verdict")
     text = f"gates: {', '.join(words)}"
-    if failed or silent:
-        text += ": " + "; ".join(
-            f"{row.metric} under {row.condition} {row.in_short}" for row in [*failed, *silent]
-        )
-    yield from _wrapped(text, "red" if failed or silent else "green")
+    named = [*failed, *unsure, *silent]
+    if named:
+        text += ": " + "; ".join(f"{row.metric} under {row.condition} {row.in_short}" for row in named)
+    yield from _wrapped(text, "red" if failed or silent else "yellow" if unsure else "green")
+    for told in gate_lines(checked):
+        yield from _wrapped(told)
+
+
+def _distinct(gates: Sequence[GateRow]) -> Sequence[GateRow]:
+    return list(
+        {
+            (row.metric, row.condition, row.bound, row.threshold, row.baseline, row.mode, row.confidence): row
+            for row in gates
+        }.values()
+    )

@@ -40,3 +40,13 @@ def test_unfaithful_rate(check: Callable[[], None]) -> None:
 def test_confidently_wrong_rate(check: Callable[[], None]) -> None:
     """Wrong answers come with doubt (--vlm-max-confidently-wrong-rate)."""
     check()
+
+
+def test_benchmark_score(check: Callable[[], None]) -> None:
+    """The benchmark's own score is high enough when nothing misleads (--vlm-min-benchmark-score)."""
+    check()
+
+
+def test_benchmark_score_drop(check: Callable[[], None]) -> None:
+    """Misleading text costs little of the benchmark's own score (--vlm-max-benchmark-score-drop)."""
+    check()

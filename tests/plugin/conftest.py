@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 # The inner sessions of pytester restore sys.modules; what cannot be imported twice has to be there before.
@@ -11,9 +13,16 @@ import pytest
 import scipy.stats  # noqa: F401
 
 import pytest_vlmrobust
+from pytest_vlmrobust import evaluate, load_model, load_samples
 
-for name in pytest_vlmrobust.__all__:
-    getattr(pytest_vlmrobust, name)
+ROOT = Path(pytest_vlmrobust.__file__).parent
+SLOW = ("models/transformers/", "models/openai/", "remote/", "judges/served.py")
+
+# What an inner session loads itself is forgotten at its end, and loaded again by the next one.
+for path in ROOT.rglob("*.py"):
+    inner = path.relative_to(ROOT)
+    if not inner.as_posix().startswith(("suite/", *SLOW)):
+        import_module(".".join(("pytest_vlmrobust", *inner.with_suffix("").parts)).removesuffix(".__init__"))
 
 STAGE = '''
 """Scripted models that know the truth about the drawn scenes, and what they do with it."""
@@ -117,6 +126,17 @@ def stage(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makepyfile(stage=STAGE)
     pytester.makeini(f"{INI}vlm_limit = 10\n")
     return pytester
+
+
+@pytest.fixture(scope="session")
+def torch_loaded() -> None:
+    """PyTorch, Transformers and what a bundled model loads of them, so that inner sessions find them loaded.
+
+    They cannot be loaded twice in one process, and what an inner session loads is forgotten at its end; in a
+    process of its own each session would take seconds to load them.
+    """
+    with closing(load_model("bundled:grounded")) as model:
+        evaluate(model, load_samples("shapes", limit=1))
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_ctrl_c_before_anything_was_finished_shows_no_table(kept: pytest.Pyteste
         def test_it(vlm_run): pass
         """
     )
-    result = kept.runpytest_subprocess()
+    result = kept.runpytest()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.no_fnmatch_line("*INCOMPLETE*")
     result.stdout.fnmatch_lines(["! *EvaluationInterrupted: stopped after 0 of 60 replies !"])

@@ -16,6 +16,8 @@ FIXTURES = {
     "vlm_perturb": "-- *",
     "vlm_judge": "-- *",
     "vlm_ask": "-- *",
+    "vlm_baselines": "-- *",
+    "vlm_trend": "-- *",
 }
 
 

@@ -37,6 +37,7 @@ LOADED = {
     "pytest_vlmrobust.options.writing",
     "pytest_vlmrobust.plugin",
     "pytest_vlmrobust.plugin.collection",
+    "pytest_vlmrobust.plugin.comparing",
     "pytest_vlmrobust.plugin.fixtures",
     "pytest_vlmrobust.plugin.marks",
     "pytest_vlmrobust.plugin.running",

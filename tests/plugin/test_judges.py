@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_vlmrobust.judges.labelled import labelled_cases
-from tests.unit.test_judge_served import JudgeServer
+from tests.unit.test_judge_served import FINDING_OUT, JudgeServer
 from tests.unit.text_models import knowing
 
 ALL = len(labelled_cases())
@@ -47,6 +47,8 @@ def test_a_judge_below_the_bound_fails_its_preflight(stage: pytest.Pytester) -> 
     assert result.outlines[-1].startswith(
         "ERROR: judge 'rules' is not trusted: its agreement (Cohen's kappa) with"
     )
+    least = stage.runpytest("--vlm-judge-preflight", "--vlm-min-judge-kappa=0", STORE)
+    assert least.outlines[-1] == "trusted: every kappa is more than 0, which is chance"
     off = stage.runpytest("--vlm-judge-preflight", "--vlm-min-judge-kappa=off", STORE)
     assert off.ret == pytest.ExitCode.OK
     off.stdout.no_fnmatch_line("trusted*")
@@ -105,11 +107,65 @@ def test_a_judge_behind_a_server_judges_a_run_and_is_asked_nothing_twice(
         asked = len(server.chats())
         assert asked > ALL
         assert computed()
+        finding_out = FINDING_OUT - 2  # the first way to hold it to the menu works
         kept.runpytest(*options).assert_outcomes(passed=1)
-        assert len(server.chats()) == asked
+        assert len(server.chats()) == asked + finding_out
         assert not computed()
         assert kept.runpytest("--vlm-judge-preflight", *options[1:3]).ret == pytest.ExitCode.OK
-        assert len(server.chats()) == asked
+        assert len(server.chats()) == asked + 2 * finding_out
+
+
+def test_other_weights_behind_a_judges_name_are_measured_and_refused(
+    kept: pytest.Pytester, computed: Callable[[], int]
+) -> None:
+    with JudgeServer() as server:
+        options = (MODEL, STORE, f"--vlm-judge={server.spec}")
+        kept.runpytest(*options).assert_outcomes(passed=1)
+        assert computed()
+        server.serve(lambda _: "AGREES")
+        result = kept.runpytest(*options)
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"judge '{server.spec}' is not trusted: *, and it is 0.000 *"])
+    assert not computed()
+
+
+def test_a_dry_run_asks_no_judge_and_no_test_passes_for_one(kept: pytest.Pytester) -> None:
+    kept.makepyfile(
+        test_it="""
+        from pytest_vlmrobust.judges import JudgeCase, judge_consistency
+
+        def test_one(vlm_judge):
+            assert vlm_judge.judge([JudgeCase(question="", choices=("x", "y"), think="So y.", letter="B")])
+
+        def test_other(vlm_judge):
+            judge_consistency("So y.", "B", ["x", "y"], judge=vlm_judge)
+        """
+    )
+    with JudgeServer(lambda _: "AGREES") as server:
+        for judge in (server.spec, "rules"):
+            result = kept.runpytest(MODEL, STORE, f"--vlm-judge={judge}", "--vlm-dry-run", "-rs")
+            result.assert_outcomes(skipped=2)
+            result.stdout.fnmatch_lines(["SKIPPED*--vlm-dry-run: nothing was asked"])
+        assert server.got == []
+
+
+@pytest.mark.parametrize("source", ["command line", "ini"])
+def test_a_judge_is_not_measured_in_a_dry_run(
+    stage: pytest.Pytester, ini: Callable[..., str], source: str
+) -> None:
+    options = ["--vlm-dry-run"]
+    if source == "ini":
+        ini("vlm_judge_preflight = true")
+    else:
+        options.append("--vlm-judge-preflight")
+    result = stage.runpytest(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: --vlm-dry-run asks nothing, and --vlm-judge-preflight wants the judge to be measured: "
+            "leave one out; -o vlm_judge_preflight=false overrules an ini file"
+        ]
+    )
 
 
 def test_a_judge_that_is_not_trusted_is_an_error_and_the_model_is_not_asked(
@@ -174,6 +230,7 @@ def test_a_judge_that_goes_down_later_gives_no_verdict(kept: pytest.Pytester) ->
     with JudgeServer() as server:
         options = (MODEL, STORE, f"--vlm-judge={server.spec}", "--vlm-json=report.json")
         assert kept.runpytest("--vlm-judge-preflight", *options[1:3]).ret == pytest.ExitCode.OK
+        server.faults.queue.extend([""] * FINDING_OUT)
         server.faults.rate, server.faults.kinds = 1.0, ("quota",)
         result = kept.runpytest(*options)
     result.assert_outcomes(failed=1)
@@ -211,6 +268,6 @@ def test_a_panel_is_measured_judges_and_is_reported(kept: pytest.Pytester) -> No
 def test_workers_measure_the_judge_and_report_votes(kept: pytest.Pytester) -> None:
     with JudgeServer() as server:
         options = (MODEL, STORE, f"--vlm-judge=rules,{server.spec}", "--vlm-json=report.json")
-        kept.runpytest_subprocess(*options, "-n1").assert_outcomes(passed=1)
+        kept.runpytest(*options, "-n1").assert_outcomes(passed=1)
     report = json.loads((kept.path / "report.json").read_text(encoding="utf-8"))
     assert "panel" in report["runs"][0]

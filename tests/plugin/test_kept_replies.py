@@ -92,9 +92,9 @@ def test_a_session_that_evaluates_nothing_makes_no_store(
 
 def test_two_workers_write_into_one_store(kept: pytest.Pytester, computed: Callable[[], int]) -> None:
     models = (MODEL, "--vlm-model=models:others")
-    kept.runpytest_subprocess("-n2", *models, STORE).assert_outcomes(passed=2)
+    kept.runpytest("-n2", *models, STORE).assert_outcomes(passed=2)
     assert computed() == 120
-    result = kept.runpytest_subprocess("-n2", *models, STORE)
+    result = kept.runpytest(*models, STORE)
     result.assert_outcomes(passed=2)
     assert computed() == 0
     assert str(result.stdout).count("60 of 60 replies from the store") == 2
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_store_is_refused_before_a_model_is_loaded(
 
 def test_a_file_that_is_no_store_is_refused_by_workers_too(kept: pytest.Pytester) -> None:
     damage(kept.path / "replies.sqlite")
-    refused(kept.runpytest_subprocess("--vlm-model=stage:broken", STORE, "-n2"), UNUSABLE[0][1])
+    refused(kept.runpytest("--vlm-model=stage:broken", STORE, "-n2"), UNUSABLE[0][1])
 
 
 def refused(result: pytest.RunResult, message: str) -> None:
@@ -186,9 +186,10 @@ def test_a_stored_reply_that_makes_no_sense_fails_the_test_and_names_the_file(ke
 
 
 FULL = """
+    import pytest
     import pytest_vlmrobust.store as store
 
-    open_store = store.Store.open
+    patch, open_store = pytest.MonkeyPatch(), store.Store.open
 
     def open_on_a_full_disk(path, **options):
         opened = open_store(path, **options)
@@ -196,7 +197,10 @@ FULL = """
         opened._connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         return opened
 
-    store.Store.open = open_on_a_full_disk
+    patch.setattr(store.Store, "open", open_on_a_full_disk)
+
+    def pytest_unconfigure():
+        patch.undo()
 """
 FULL_MESSAGE = "replies cannot be kept in *replies.sqlite: the disk is full: make room, name another file *"
 
@@ -210,7 +214,7 @@ def test_on_a_full_disk_the_run_goes_on_and_the_gates_decide(
         test_it=f"import pytest\n\n@pytest.mark.vlm(max_misled_rate={rate})\ndef test_gate(): pass"
     )
     models = (MODEL, "--vlm-model=models:others")
-    result = kept.runpytest_subprocess(*models, STORE, *workers, "--color=yes")
+    result = kept.runpytest(*models, STORE, *workers, "--color=yes")
     assert result.ret == code
     told = [line for line in result.outlines if "cannot be kept" in line]
     assert len(told) == 1
@@ -286,7 +290,7 @@ def test_pruning_needs_no_test_of_a_model_and_makes_no_store(kept: pytest.Pytest
 
 def test_pruning_without_a_store_is_a_usage_error(kept: pytest.Pytester) -> None:
     kept.makepyfile(test_it="def test_it(): pass")
-    result = kept.runpytest_subprocess("--vlm-store=off", "--vlm-store-prune=30kB")
+    result = kept.runpytest("--vlm-store=off", "--vlm-store-prune=30kB")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --vlm-store-prune: --vlm-store=off leaves no store to prune"])
 
@@ -294,16 +298,20 @@ def test_pruning_without_a_store_is_a_usage_error(kept: pytest.Pytester) -> None
 def test_pruning_what_is_no_store_is_a_usage_error(kept: pytest.Pytester) -> None:
     damage(kept.path / "replies.sqlite")
     kept.makepyfile(test_it="def test_it(): pass")
-    result = kept.runpytest_subprocess(STORE, "--vlm-store-prune=30kB")
+    result = kept.runpytest(STORE, "--vlm-store-prune=30kB")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: *replies.sqlite is no store of replies*"])
 
 
 IMPATIENT = """
+    import pytest
     from pytest_vlmrobust.store import Store
 
-    open_store = Store.open
-    Store.open = lambda path: open_store(path, wait=0)
+    patch, open_store = pytest.MonkeyPatch(), Store.open
+    patch.setattr(Store, "open", lambda path: open_store(path, wait=0))
+
+    def pytest_unconfigure():
+        patch.undo()
 """
 
 
@@ -313,7 +321,7 @@ def test_pruning_that_cannot_be_done_says_why(kept: pytest.Pytester) -> None:
         other.execute("BEGIN IMMEDIATE")
         kept.makeconftest(IMPATIENT)
         kept.makepyfile(test_it="def test_it(): pass")
-        result = kept.runpytest_subprocess(STORE, "--vlm-store-prune=30kB")
+        result = kept.runpytest(STORE, "--vlm-store-prune=30kB")
         other.execute("ROLLBACK")
     other.close()
     assert result.ret == pytest.ExitCode.OK

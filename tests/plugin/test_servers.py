@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 import tenacity  # noqa: F401
 
 from tests.unit.fault_server import FaultServer, Manners
+from tests.unit.test_judge_served import JudgeServer
 
 SECRET = "sk-do-not-tell-0123456789"
 
@@ -90,15 +92,15 @@ def test_what_is_approximate_or_absent_is_marked_in_the_summary(
     result.stdout.fnmatch_lines(
         [
             "E * accuracy fell by * under wrong-think (approximate, since the thought was asked for *",
-            "there is no confidently_wrong_rate under 'base': the model gave no letter probabilities",
             "  fail       accuracy_drop under wrong-think <= 0: *, n = 40, approximate",
+            "there is no confidently_wrong_rate under 'base': the model gave no letter probabilities",
             "  engine: server (prefill none (continue_final_message, last message, prefix: the turn is *",
             "wrong-think≈ * 40 *",
             "wrong-caption*40 *",
             "≈ approximate: the server does not go on from the beginning of a turn, so the thought *",
             "  prompt under wrong-think",
             "faithfulness: not applicable, since the server hides the model's reasoning (base, *",
-            "*accuracy_drop under wrong-think * (max 0, approximate)*",
+            "*accuracy_drop under wrong-think 0.100 [[]*] (max 0,*",
         ]
     )
     document = json.loads((stage.path / "report.json").read_text())
@@ -117,21 +119,115 @@ def test_costs_are_told_and_kept_below_their_limit(session: Any, stage: pytest.P
     result.stdout.fnmatch_lines(
         [
             "*INCOMPLETE*",
-            "tokens: * in, * out; cost * at 1000 and 2000 per million",
+            "tokens: * in, * out",
             "gates: without a verdict, since the run is incomplete (the limit of costs is reached (* of 4 *",
+            "cost: * of at most 4 (probe *, replies *), at 1000 and 2000 per million tokens",
         ]
     )
-    (run,) = json.loads((stage.path / "report.json").read_text())["runs"]
+    document = json.loads((stage.path / "report.json").read_text())
+    (run,) = document["runs"]
     assert run["provenance"]["incomplete"]["reason"].startswith("the limit of costs is reached")
     assert run["provenance"]["price"] == {"in": 1000.0, "out": 2000.0}
     tokens = [entry["tokens"] for entry in run["provenance"]["conditions"]]
     spent = sum(1000 * t["computed_in"] + 2000 * t["computed_out"] for t in tokens) / 1e6
     assert 0 < spent <= 4
+    costs = document["costs"]
+    assert costs["limit"] == 4
+    assert costs["spent"] == pytest.approx(sum(costs["shares"].values()))
+    assert spent <= costs["spent"] <= 4
+    assert f"reached ({costs['spent']:.4f} of 4 spent)" in " ".join(result.stdout.str().split())
     stage.makepyfile(test_it="import pytest\n@pytest.mark.vlm(min_accuracy=0.0)\ndef test_it(): pass")
     session(price, "--vlm-max-cost=4", "--vlm-max-new-tokens=64", "-p", "no:cacheprovider").assert_outcomes(
         failed=1
     )
     session(price, "--vlm-max-new-tokens=64").assert_outcomes(passed=1)
+
+
+@contextmanager
+def bills(*servers: FaultServer) -> Iterator[list[float]]:
+    """Note what each reply of servers costs, at 1000 and 2000 per million tokens."""
+    bill: list[float] = []
+
+    def noting(plain: Any) -> Any:
+        def reply(body: Any) -> Any:
+            status, document = plain(body)
+            if "usage" in document:
+                used = document["usage"]
+                bill.append((1000 * used["prompt_tokens"] + 2000 * used["completion_tokens"]) / 1e6)
+            return status, document
+
+        return reply
+
+    for server in servers:
+        server.reply = noting(server.reply)  # type: ignore[method-assign]
+    yield bill
+
+
+def test_nothing_is_asked_that_the_limit_of_costs_does_not_allow(session: Any, server: FaultServer) -> None:
+    result = session("--vlm-price=1000,2000", "--vlm-max-cost=0.0001")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the limit of costs is reached (0.0000 of 0.0001 spent)*"])
+    assert server.chats() == []
+    with bills(server) as bill:
+        session("--vlm-price=1000,2000", "--vlm-max-cost=0.5").assert_outcomes(errors=1)
+    assert 0.1 < sum(bill) <= 0.5
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_the_cost_is_that_of_all_requests(
+    session: Any, server: FaultServer, stage: pytest.Pytester, workers: list[str]
+) -> None:
+    with JudgeServer() as judge, bills(server, judge) as bill:
+        args = (
+            "--vlm-price=1000,2000",
+            f"--vlm-judge={judge.spec}",
+            "--vlm-json=report.json",
+            "--vlm-limit=4",
+        )
+        result = session(*args, *workers)
+        result.assert_outcomes(passed=1)
+        (told,) = [line for line in result.stdout.lines if line.startswith("cost: ")]
+        pattern = (
+            r"cost: ([.\d]+) \(probe ([.\d]+), judge ([.\d]+), replies ([.\d]+)\), at 1000 and 2000 per .*"
+        )
+        found = re.fullmatch(pattern, told)
+        assert found is not None, told
+        spent, *shares = map(float, found.groups())
+        assert spent == pytest.approx(sum(bill), abs=1e-3)
+        assert spent == pytest.approx(sum(shares), abs=1e-3)
+        assert min(shares) > 0
+        costs = json.loads((stage.path / "report.json").read_text())["costs"]
+        assert (costs["spent"], costs["limit"]) == (pytest.approx(sum(bill)), None)
+
+
+def test_a_judges_requests_keep_to_the_limit_of_costs(session: Any, server: FaultServer) -> None:
+    with JudgeServer() as judge, bills(server, judge) as bill:
+        result = session("--vlm-price=1000,2000", f"--vlm-judge={judge.spec}", "--vlm-max-cost=8")
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(
+            [
+                "*the limit of costs is reached (* of 8 spent)*",
+                "cost: * of at most 8 (probe *, judge *), at 1000 and 2000 per million tokens",
+            ]
+        )
+        assert 4 < sum(bill) <= 8
+
+
+def test_each_server_is_sent_its_own_key(
+    session: Any, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLMROBUST_JUDGE_API_KEY", "sk-of-the-judge-0123456789")
+    with JudgeServer() as judge:
+        session(f"--vlm-judge={judge.spec}", "--vlm-limit=2").assert_outcomes(passed=1)
+        assert {got.headers["authorization"] for got in judge.got} == {"Bearer sk-of-the-judge-0123456789"}
+        assert {got.headers["authorization"] for got in server.got} == {f"Bearer {SECRET}"}
+
+
+def test_a_header_that_echoes_the_key_is_not_logged(session: Any, server: FaultServer) -> None:
+    server.echoes = True
+    result = session("--log-level=DEBUG", "-o", "log_cli=true", "--log-file=all.log", "--vlm-limit=2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*Bearer [*][*][*]*"])
 
 
 def test_requests_that_fail_are_told(session: Any, server: FaultServer) -> None:
@@ -189,10 +285,16 @@ def test_a_dry_run_tells_the_number_of_requests_and_makes_none(
         @pytest.mark.vlm(min_accuracy=0.5, limit=7)
         def test_marked(): pass
         def test_without(): pass
+        def test_direct(vlm, vlm_samples, vlm_perturb):
+            list(vlm.answer([vlm_perturb(vlm_samples[7], "wrong-caption")]))
+        @pytest.fixture
+        def answers(vlm, vlm_samples, vlm_perturb):
+            return list(vlm.answer([vlm_perturb(vlm_samples[7], "wrong-caption")]))
+        def test_fixture(answers): pass
         """
     )
-    result = session("--vlm-dry-run", "--vlm-require", "--vlm-price=1,2", "-rs", *workers)
-    result.assert_outcomes(skipped=4, passed=1)
+    result = session("--vlm-dry-run", "--vlm-price=1,2", "-rs", *workers)
+    result.assert_outcomes(skipped=6, passed=1)
     assert result.ret == 0
     result.stdout.fnmatch_lines(
         [
@@ -206,6 +308,19 @@ def test_a_dry_run_tells_the_number_of_requests_and_makes_none(
     )
     assert server.got == []
     assert not (stage.path / "replies.sqlite").exists()
+
+
+def test_a_dry_run_cannot_show_that_a_model_was_run(session: Any, server: FaultServer) -> None:
+    result = session("--vlm-dry-run", "--vlm-require")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: --vlm-dry-run asks nothing, and --vlm-require wants a model to be run: leave one out; "
+            "-o vlm_require=false overrules an ini file"
+        ]
+    )
+    session("--vlm-dry-run", "-o", "vlm_require=false").assert_outcomes(skipped=1)
+    assert server.got == []
 
 
 def test_a_dry_run_loads_no_model_at_all(stage: pytest.Pytester) -> None:
@@ -235,6 +350,18 @@ def _patches() -> int:
     [
         (["--vlm-model=openai:gpt-x"], "name model and address, as openai:MODEL@http://localhost:8000/v1"),
         (["--vlm-model=openai:m@http://a:hunter22@host/v1"], "put the key into the environment variable"),
+        (["--vlm-model=OPENAI:m@http://a:hunter22@host/v1"], "put the key into the environment variable"),
+        (["--vlm-model=openai:m@http://a:hunter22/x@host/v1"], "the address is no URL"),
+        (["--vlm-model=openai;m@http://a:hunter22@host/v1"], "'openai;m@http://***@host/v1'"),
+        (
+            ["--vlm-model=openai:m@http://host/v1?api_key=hunter22"],
+            "'openai:m@http://host/v1?***': the address",
+        ),
+        (
+            ["--vlm-judge=openai:m@http://host/v1?api_key=hunter22"],
+            "http://host/v1?***': the address goes on",
+        ),
+        (["--vlm-judge=Openai:m@http://a:hunter22@host/v1"], "put the key into the environment variable"),
         (
             ["--vlm-max-cost=1"],
             "--vlm-max-cost: costs can only be counted with a price: give --vlm-price=IN,OUT",
@@ -297,4 +424,4 @@ def test_the_readme_of_ini_files_holds_for_servers(
     stage.makepyfile(test_it="def test_it(vlm_run): pass")
     result = stage.runpytest(f"--vlm-store={Path(stage.path) / 'replies.sqlite'}")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["tokens: *; cost 0.* at 1 and 2 per million"])
+    result.stdout.fnmatch_lines(["tokens: *", "cost: 0.* of at most 5 (*), at 1 and 2 per million tokens"])

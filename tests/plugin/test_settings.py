@@ -142,7 +142,7 @@ def test_settings_written_as_options_read_back_as_the_same_settings() -> None:
 
 
 def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"unknown setting 'limits': did you mean 'limit'\?"):
+    with pytest.raises(UsageError, match=r"unknown setting 'limits': did you mean 'limit'"):
         overlay(DEFAULTS, {"limits": 3}, lambda setting: setting.flag)
 
 

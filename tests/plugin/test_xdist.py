@@ -10,7 +10,7 @@ SUITE = ("--pyargs", "pytest_vlmrobust.suite", "-n2")
 
 
 def test_results_of_both_workers_are_shown_and_written(stage: pytest.Pytester) -> None:
-    result = stage.runpytest_subprocess(
+    result = stage.runpytest(
         *SUITE,
         "--vlm-model=stage:gullible",
         "--vlm-model=stage:grounded",
@@ -24,7 +24,7 @@ def test_results_of_both_workers_are_shown_and_written(stage: pytest.Pytester) -
         [
             "stage:gullible on shapes*10 samples*",
             "wrong-caption 10    0.000*✗*",
-            "gates: 3 checked, 1 failed: accuracy_drop under wrong-caption 1.000 (max 0.05)",
+            "gates: 3 checked, 1 failed: accuracy_drop under wrong-caption 1.000 [[]0.445, 1.000] (max 0.05)",
             "stage:grounded on shapes*10 samples*",
             "gates: 3 checked, 0 failed",
         ]
@@ -55,7 +55,7 @@ def test_the_tests_of_one_model_stay_on_one_worker(stage: pytest.Pytester) -> No
         """
     )
     models = ("--vlm-model=stage:grounded", "--vlm-model=stage:gullible")
-    stage.runpytest_subprocess("-n2", *models).assert_outcomes(passed=12)
+    stage.runpytest("-n2", *models).assert_outcomes(passed=12)
     pairs = (stage.path / "workers.txt").read_text().splitlines()
     assert sorted(line.split()[0] for line in set(pairs)) == ["stage:grounded", "stage:gullible"]
 
@@ -71,7 +71,7 @@ def test_usage_errors_of_workers_end_the_session_as_usage_errors(stage: pytest.P
         def test_other(): pass
         """
     )
-    result = stage.runpytest_subprocess("-n2", "--vlm-model=stage:grounded")
+    result = stage.runpytest("-n2", "--vlm-model=stage:grounded")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: test_it.py::test_it*: unknown key 'limits': did you mean 'limit'?*"])
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
@@ -79,7 +79,7 @@ def test_usage_errors_of_workers_end_the_session_as_usage_errors(stage: pytest.P
 
 def test_require_holds_for_all_workers_together(stage: pytest.Pytester) -> None:
     stage.makepyfile("def test_a(): pass\ndef test_b(): pass")
-    result = stage.runpytest_subprocess("-n2", "--vlm-model=stage:grounded", "--vlm-require")
+    result = stage.runpytest("-n2", "--vlm-model=stage:grounded", "--vlm-require")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["--vlm-require: no test has run a model*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -91,12 +91,12 @@ def test_a_worker_takes_its_share_of_the_cores(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     stage.makepyfile(
         test_it="""
-        import torch
         from pytest_vlmrobust.cores import usable_cores
 
         def test_threads(vlm):
+            import torch
             assert torch.get_num_threads() == max(1, usable_cores() // 2)
         """
     )
-    result = stage.runpytest_subprocess("-n2", "--vlm-model=bundled:grounded", "--vlm-store=off")
+    result = stage.runpytest("-n2", "--vlm-model=bundled:grounded", "--vlm-store=off")
     result.assert_outcomes(passed=1)

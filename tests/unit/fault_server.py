@@ -23,7 +23,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from PIL import Image
 
@@ -108,6 +108,8 @@ class Manners:
             "prefix": does when the message asks; "closes": accepts the fields, and closes the turn; "drops":
             leaves the last message out; "strips": goes on, but its template takes thoughts away; "echo":
             goes on, and repeats the beginning.
+        opens: what its chat template opens a new turn with, besides the role.
+        asks: opens a new turn only where ``add_generation_prompt`` does not say otherwise.
         shows_prompt: shows the prompt's text when asked.
         shows_prompt_logprobs: shows the prompt's tokens when asked.
         top: the most candidates that it allows; 0: accepts log-probabilities and gives none; -1: refuses.
@@ -126,6 +128,8 @@ class Manners:
     """
 
     continues: str = "field"
+    opens: str = ""
+    asks: bool = False
     shows_prompt: bool = False
     shows_prompt_logprobs: bool = False
     top: int = 20
@@ -216,6 +220,7 @@ class FaultServer:
         self.brain = brain
         self.delay = delay
         self.got: list[Got] = []
+        self.echoes = False  # the header with the key, in a header of the reply
         self.most_at_once = 0
         self.at_once = 0
         self._lock = threading.Lock()
@@ -232,7 +237,7 @@ class FaultServer:
     def spec(self) -> str:
         return f"openai:{MODEL}@{self.url}"
 
-    def __enter__(self) -> FaultServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -323,7 +328,9 @@ def _rendered(body: Mapping[str, Any], manners: Manners) -> tuple[Seen, list[str
         content, found = _flat(message["content"], manners)
         images += found
         texts.append(f"<|{message['role']}|>{content}<|end|>")
-    prompt = "".join([*texts, "<|assistant|>", begun])
+    closed = manners.asks and not body.get("add_generation_prompt", True)
+    turn = f"<|assistant|>{begun}" if begun else "" if closed else f"<|assistant|>{manners.opens}"
+    prompt = "".join([*texts, turn])
     user = _flat(next(m for m in reversed(messages) if m["role"] == "user")["content"], manners)[0]
     plain = user.replace("<|image|>", "")
     return Seen(prompt=prompt, user=plain, begun=begun, images=tuple(images)), tokenize(prompt)
@@ -498,6 +505,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(data) if length < 0 else length))
+        if self.server_side.echoes:
+            headers["x_got"] = self.headers.get("authorization", "")
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()

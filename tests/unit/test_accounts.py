@@ -21,7 +21,7 @@ from pytest_vlmrobust.models.base import Answer
 from pytest_vlmrobust.models.scripted import ScriptedModel, reply
 from pytest_vlmrobust.planning import Plan, plan_lines
 from pytest_vlmrobust.remote.budget import Budget, Price
-from pytest_vlmrobust.reports.servers import usage, warnings
+from pytest_vlmrobust.reports.servers import cost_line, usage, warnings
 from tests.unit.made_runs import record, run_of
 
 BASE = {"name": "base", "plants": None, "reasons": True}
@@ -92,8 +92,11 @@ def test_tokens_and_costs_are_told() -> None:
     known = {"conditions": [{**BASE, "tokens": TOKENS}]}
     run = run_of({"base": "AAB"}, provenance=known)
     assert usage(run) == "tokens: 2,000,000 in, 30 out; of this session 1,000,000 in, 20 out"
-    priced = run_of({"base": "AAB"}, provenance={**known, "price": {"in": 2.5, "out": 10}})
-    assert usage(priced).endswith("; cost 2.5002 at 2.5 and 10 per million")
+    budget = Budget(price=Price(2.5, 10))
+    assert cost_line(Budget()) == ""
+    assert cost_line(budget) == "cost: 0.0000, at 2.5 and 10 per million tokens"
+    budget.settle(0.0, 1_000_000, 20, "judge")
+    assert cost_line(budget) == "cost: 2.5002 (judge 2.5002), at 2.5 and 10 per million tokens"
     assert usage(run_of({"base": "AAB"})) == ""
 
 

@@ -11,16 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from pytest_vlmrobust import Evaluation, ModelError, UsageError, evaluate, load_model, load_samples
+from pytest_vlmrobust import Evaluation, Model, ModelError, UsageError, evaluate, load_model, load_samples
 from pytest_vlmrobust.models.bundled import BUNDLED_MODELS, bundled_folder
 
-LIMIT = 100
+LIMIT = 60
+
+
+@functools.cache
+def loaded(name: str) -> Model:
+    return load_model(f"bundled:{name}")
 
 
 @functools.cache
 def run(name: str, dataset: str = "shapes", conditions: str = "zhao2026") -> Evaluation:
-    model = load_model(f"bundled:{name}")
-    return evaluate(model, load_samples(dataset, limit=LIMIT, seed=7), conditions, seed=7)
+    return evaluate(loaded(name), load_samples(dataset, limit=LIMIT, seed=7), conditions, seed=7)
 
 
 def value(name: str, condition: str, figure: str) -> float:
@@ -100,7 +104,7 @@ def test_the_readme_shows_what_a_gullible_model_really_does() -> None:
     shown = re.search(r"accuracy   (0\.\d+) under base, (0\.\d+) under wrong-caption", readme)
     assert shown is not None
     samples = load_samples("shapes", limit=200, seed=0)
-    measured = evaluate(load_model("bundled:gullible"), samples, ["wrong-caption"], seed=0)
+    measured = evaluate(loaded("gullible"), samples, ["wrong-caption"], seed=0)
     for condition, figure in zip(("base", "wrong-caption"), shown.groups(), strict=True):
         # The last digits depend on the machine's arithmetic.
         assert measured.figure(condition, "accuracy").value == pytest.approx(float(figure), abs=0.015)

@@ -19,12 +19,14 @@ from PIL import Image
 
 from pytest_vlmrobust.core.samples import Sample
 from pytest_vlmrobust.datasets import registry
+from pytest_vlmrobust.datasets.benchmarks import SUMMARIES
 from pytest_vlmrobust.datasets.files import read_jsonl
 from pytest_vlmrobust.datasets.images import BytesImage
 from pytest_vlmrobust.datasets.registry import (
     check_dataset_spec,
     check_limit,
     dataset,
+    load_dataset,
     load_samples,
     registered_datasets,
     unregister,
@@ -33,7 +35,8 @@ from pytest_vlmrobust.datasets.shapes import shapes_sample
 from pytest_vlmrobust.datasets.subset import MAX_LIMIT, choose_samples
 from pytest_vlmrobust.errors import DataError, UsageError, VacuousError
 
-BUILT_IN = ("shapes", "easy-vqa")
+BUILT_IN = ("shapes", "easy-vqa", *SUMMARIES)
+KNOWN = ", ".join(sorted(BUILT_IN))
 DOCS = Path(__file__).parents[2] / "docs" / "dataset_format.md"
 
 
@@ -91,6 +94,13 @@ def test_shapes_by_name(spec: str, split: Any) -> None:
     assert load_samples(spec, limit=7, seed=4) == [shapes_sample(n, seed=4, split=split) for n in range(7)]
 
 
+def test_what_is_no_benchmark_has_neither_score_nor_faults_nor_facts(jsonl: Path) -> None:
+    for spec in ("shapes", str(jsonl)):
+        loaded = load_dataset(spec, limit=3, seed=2)
+        assert list(loaded.samples) == load_samples(spec, limit=3, seed=2)
+        assert (loaded.score_name, loaded.faults, loaded.to_json()) == ("", (), {})
+
+
 def test_a_file_by_its_path(jsonl: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check_dataset_spec(str(jsonl))
     assert load_samples(str(jsonl)) == read_jsonl(jsonl)
@@ -109,12 +119,11 @@ def test_a_path_with_a_colon_in_it_is_still_a_path(jsonl: Path) -> None:
     [
         (
             "shape",
-            "unknown data set 'shape': did you mean 'shapes'? Known: easy-vqa, shapes, "
-            "or the path of a .jsonl file",
+            f"unknown data set 'shape': did you mean 'shapes'? Known: {KNOWN}, or the path of a .jsonl file",
         ),
         ("easyvqa:train", "unknown data set 'easyvqa': did you mean 'easy-vqa'?"),
-        ("", "unknown data set '': Known: easy-vqa, shapes, or the path of a .jsonl file"),
-        ("data.json", "unknown data set 'data.json': Known: easy-vqa, shapes, or the path of a .jsonl file"),
+        ("", f"unknown data set '': Known: {KNOWN}, or the path of a .jsonl file"),
+        ("data.json", f"unknown data set 'data.json': Known: {KNOWN}, or the path of a .jsonl file"),
         ("shpaes:x.jsonl", "unknown data set 'shpaes': did you mean 'shapes'?"),
         (
             "shapes:trian",
@@ -133,12 +142,13 @@ def test_a_spec_that_cannot_work_is_refused_by_check_and_by_load(spec: str, mess
 
 def test_checking_a_spec_reads_no_data_and_imports_nothing_heavy(jsonl: Path) -> None:
     jsonl.write_text("not JSON")
+    (jsonl.parent / "test_2d.parquet").write_text("no parquet")
     code = f"""
 import sys
 from pytest_vlmrobust.datasets import check_dataset_spec
-for spec in ("shapes", "shapes:train", "easy-vqa", {str(jsonl)!r}):
+for spec in ("shapes", "shapes:train", "easy-vqa", "cv-bench:{jsonl.parent}", {str(jsonl)!r}):
     check_dataset_spec(spec)
-heavy = ("numpy", "PIL", "torch", "scipy", "easy_vqa", "transformers")
+heavy = ("numpy", "PIL", "torch", "scipy", "easy_vqa", "transformers", "pyarrow", "huggingface_hub")
 print([name for name in heavy if name in sys.modules])
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -278,8 +278,8 @@ def test_provenance_says_what_the_numbers_depend_on() -> None:
     assert told == {
         "package_version": importlib.metadata.version("pytest-vlmrobust"),
         "protocol": "zhao2026",
-        "protocol_version": 1,
-        "reader_version": 1,
+        "protocol_version": 2,
+        "reader_version": 2,
         "model": {
             "spec": "scripted",
             "digest": "",
@@ -295,6 +295,8 @@ def test_provenance_says_what_the_numbers_depend_on() -> None:
         "judge_failures": {"count": 0, "first": ""},
         "replies": {"stored": 0, "computed": 10},
         "seed": 3,
+        "plant": {"name": "random"},
+        "claims": {"given": sum(len(sample.choices) for sample in SAMPLES[:5])},
         "command": "pytest",
     }
 

@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parent / "data" / "explanations.txt"
 
 SURE, FOOLED, OPEN = (0.95, 0.03, 0.02), (0.04, 0.95, 0.01), (0.5, 0.25, 0.25)
 PROBS = [SURE] * 10 + [FOOLED] * 4 + [OPEN] * 4 + [None] * 2
-PROVENANCE = {"model": {"spec": "scripted"}, "dataset": {"name": "shapes"}, "seed": 3}
+PROVENANCE = {"model": {"spec": "scripted"}, "dataset": {"name": "shapes", "score": "vstar"}, "seed": 3}
 COMMAND = "pytest --vlm-model=scripted --vlm-seed=3"
 
 
@@ -42,6 +42,31 @@ def golden_run() -> Evaluation:
     return Evaluation.from_records([*base, *wrong], provenance=PROVENANCE)
 
 
+def declining_run() -> Evaluation:
+    """20 samples whose last option declines to answer, which 4 do, with probabilities under base."""
+    choices = ("red", "blue", "green", "I'm not sure")
+    base = [
+        record("base", index, "A", probs=SURE if index % 3 else OPEN, category="color") for index in range(20)
+    ]
+    wrong = [
+        record(
+            "wrong-think",
+            index,
+            letter,
+            verdict="." if letter == "D" else "c",
+            category="color",
+            choices=choices,
+            abstention="D",
+        )
+        for index, letter in enumerate("ABAADBAAA-BAADDBAADA")
+    ]
+    return Evaluation.from_records([*base, *wrong], provenance=PROVENANCE)
+
+
+DECLINING = ("abstention_rate", "right_rate", "p_base_auroc", "entropy_auroc")
+"""The figures that the golden run does not have."""
+
+
 def strict_gate(metric: str, condition: str = "wrong-think") -> Gate:
     if METRICS[metric].bound == "max":
         return Gate(metric, condition, max=0.04)
@@ -59,7 +84,7 @@ def goldens() -> dict[str, str]:
 
 @pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if metric.bound])
 def test_each_failure_is_worded_as_written_down(metric: str) -> None:
-    run = golden_run()
+    run = declining_run() if metric in DECLINING else golden_run()
     result = outcome(run, strict_gate(metric))
     assert result.verdict == "fail"
     assert explain_failure(run, result, command=COMMAND) == goldens()[metric]

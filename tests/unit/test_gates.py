@@ -82,6 +82,8 @@ def test_every_figure_with_a_direction_takes_its_bound_and_has_samples_to_show(n
         {"base": "AABA", "wrong-think": "ABBA"},
         {"wrong-think": "ciuf"},
         probs={"base": [SURE] * 4, "wrong-think": [SURE] * 4},
+        provenance={"dataset": {"score": "vstar"}},
+        abstention="C",
     )
     bound = METRICS[name].bound
     gate = Gate(name, "wrong-think", max=1.0) if bound == "max" else Gate(name, "wrong-think", min=0.0)

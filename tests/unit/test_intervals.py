@@ -130,7 +130,7 @@ def test_paired_difference_covers_the_truth(lost_rate: float, gained_rate: float
         (lambda: wilson(5, 4), "successes = 5 exceeds n=4"),
         (
             lambda: wilson(1, 4, confidence=95),
-            "confidence=95: it lies strictly between 0 and 1, such as 0.95",
+            "confidence=95: it lies strictly between 0.5 and 1, such as 0.95",
         ),
         (lambda: paired_difference(1, 1, 0), "n=0: an interval needs at least 1 sample"),
         (lambda: paired_difference(0, -2, 3), "gained=-2: a count is not negative"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_vlmrobust.core.records import Evaluation, Record
@@ -69,12 +69,14 @@ def dealt(run: Evaluation, conditions: list[str]) -> Evaluation:
     return Evaluation.from_records(records, provenance={**run.provenance, "conditions": listed})
 
 
+@settings(max_examples=40)
 @given(run=whole_runs(), data=st.data())
 def test_a_part_is_what_its_records_make(run: Evaluation, data: st.DataObject) -> None:
     chosen = parts(run, data)
     assert facts(run.select(chosen)) == facts(dealt(run, chosen))
 
 
+@settings(max_examples=40)
 @given(run=whole_runs(), data=st.data())
 def test_parts_put_together_are_given_back_by_select(run: Evaluation, data: st.DataObject) -> None:
     one, other = run.select(parts(run, data)), run.select(parts(run, data))
@@ -84,6 +86,7 @@ def test_parts_put_together_are_given_back_by_select(run: Evaluation, data: st.D
     assert set(merged.conditions) == {*one.conditions, *other.conditions}
 
 
+@settings(max_examples=40)
 @given(run=whole_runs())
 def test_all_of_a_run_is_the_run_itself_and_merging_it_with_itself_changes_nothing(run: Evaluation) -> None:
     assert run.select(run.conditions) is run
@@ -91,6 +94,7 @@ def test_all_of_a_run_is_the_run_itself_and_merging_it_with_itself_changes_nothi
     assert run.agrees_with(run.merge(run))
 
 
+@settings(max_examples=40)
 @given(run=whole_runs(), data=st.data())
 def test_samples_are_paired_by_id_whatever_their_order(run: Evaluation, data: st.DataObject) -> None:
     order = data.draw(st.permutations(run.sample_ids))
@@ -180,7 +184,7 @@ def test_runs_of_other_samples_are_refused() -> None:
     )
     with pytest.raises(DataError, match="1 are in the first run alone and 1 in the second"):
         run.merge(Evaluation.from_records([record("base", index, "A") for index in (0, 7)]))
-    with pytest.raises(DataError, match="the ids are, but not question, category and group"):
+    with pytest.raises(DataError, match="the ids are, but not question, category, group and tags"):
         run.merge(run_of({"wrong-think": "AB"}, question="Another one?"))
 
 

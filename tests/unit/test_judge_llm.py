@@ -13,6 +13,7 @@ from pytest_vlmrobust.judges.llm import LanguageModelJudge
 from pytest_vlmrobust.judges.questions import JudgePrompt, asked_again, question_for
 from pytest_vlmrobust.judges.rules import RuleJudge
 from pytest_vlmrobust.judges.scoring import Scoring
+from pytest_vlmrobust.judging import Judging
 from pytest_vlmrobust.store import Store
 from tests.unit.text_models import Scripted
 
@@ -98,7 +99,6 @@ def test_verdicts_are_kept_and_failures_asked_again(store: Store) -> None:
     scoring = Scoring(LanguageModelJudge(flaky), store)
     assert scoring.keeps
     assert scoring.verdicts(CASES) == [None, Consistency.CONSISTENT] * 6
-    assert scoring.failures == 6
     assert scoring.first_failure == "its reply was none of the words asked for: ?"
     assert store.kept == 6
     again = Scripted(compare)
@@ -107,6 +107,32 @@ def test_verdicts_are_kept_and_failures_asked_again(store: Store) -> None:
     none = Scripted(compare)
     assert Scoring(LanguageModelJudge(none), store).verdicts(CASES) == RIGHT
     assert none.asked == []
+
+
+def test_a_failure_of_an_earlier_call_is_no_cause_of_a_later_one() -> None:
+    faults = {question_for(CASES[0]): "too long", question_for(CASES[5]): "too late"}
+
+    def reply(prompt: JudgePrompt) -> str:
+        if prompt in faults:
+            raise TimeoutError(faults[prompt])
+        return compare(prompt)
+
+    judge = LanguageModelJudge(Scripted(reply))
+    first = Scoring(judge)
+    assert first.verdicts(CASES[:2]) == [None, RIGHT[1]]
+    assert first.first_failure == "too long"
+    judging = Judging[str](judge)
+    told = list(judging.take((str(number), case) for number, case in enumerate(CASES[1:4])))
+    told += judging.rest()
+    assert [judged.verdict for _, judged in told] == [verdict.value for verdict in RIGHT[1:4]]
+    assert (judging.failures, judging.first_failure) == (0, "")
+    last = Scoring(judge)
+    assert last.verdicts(CASES[1:3]) == RIGHT[1:3]
+    assert last.first_failure == ""
+    assert last.verdicts(CASES[5:]) == [None, *RIGHT[6:]]
+    assert last.first_failure == "too late"
+    assert last.verdicts(CASES[:1]) == [None]
+    assert last.first_failure == "too late"
 
 
 def test_the_key_of_a_verdict_follows_from_model_and_question(store: Store) -> None:
@@ -193,7 +219,7 @@ def test_a_judge_that_breaks_its_promise_is_refused(
 def test_a_judge_that_fails_midway_leaves_the_rest_unscored(store: Store) -> None:
     scoring = Scoring(Faulty([[(1, FINE)], RuntimeError("out of luck\nreally")]), store)
     assert scoring.verdicts(CASES[:3]) == [None, FINE, None]
-    assert (scoring.failures, scoring.first_failure) == (2, "RuntimeError: out of luck")
+    assert scoring.first_failure == "RuntimeError: out of luck"
     assert store.kept == 1
 
 

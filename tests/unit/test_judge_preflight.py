@@ -123,7 +123,14 @@ def test_a_judge_that_knows_is_trusted_and_one_that_always_says_the_same_is_not(
         assert result.kappa.value == 0
         with pytest.raises(JudgeError, match=r"has to be 0\.6 or more, and it is 0\.000"):
             check_preflight([result])
-        check_preflight([result], 0.0)
+        with pytest.raises(JudgeError, match=r"has to be more than 0, which is chance, and it is 0\.000"):
+            check_preflight([result], 0.0)
+        check_preflight([result], None)
+
+
+def test_that_nobody_was_measured_is_no_trust() -> None:
+    with pytest.raises(JudgeError, match="no judge was measured"):
+        check_preflight([])
 
 
 def test_a_judge_that_is_not_trusted_is_an_error_that_shows_three_thoughts() -> None:
@@ -262,7 +269,7 @@ class Spec:
     """Lets a spec stand for a judge."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, judge: LanguageModelJudge) -> None:
-        monkeypatch.setattr("pytest_vlmrobust.evaluation.load_judge", lambda _: judge)
+        monkeypatch.setattr("pytest_vlmrobust.evaluation.load_judge", lambda _, **__: judge)
 
 
 def test_an_evaluation_measures_a_judge_that_is_named_and_tells_how_it_did(

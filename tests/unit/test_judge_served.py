@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pytest_vlmrobust.errors import JudgeError
-from pytest_vlmrobust.judges import Consistency, JudgeCase, load_judge
+from pytest_vlmrobust.judges import Consistency, JudgeCase, close_judge, load_judge
 from pytest_vlmrobust.judges.labelled import labelled_cases
 from pytest_vlmrobust.judges.llm import LanguageModelJudge
 from pytest_vlmrobust.judges.preflight import check_preflight, preflight
@@ -29,6 +29,9 @@ MENUS = ("structured_outputs", "guided_choice", "response_format")
 OWN = (*MENUS, "reasoning_effort")
 CASES = [labelled.case for labelled in labelled_cases()[:40]]
 LABELS = [labelled.label for labelled in labelled_cases()[:40]]
+FINDING_OUT = 4 + 1 + 16
+"""Requests that find out about a server: one word, freely and in three ways held to the menu; then what tells
+its weights: a story, and verdicts on some labelled thoughts."""
 QUICK = RemoteOptions(concurrency=8, total_s=5.0, backoff_s=0.01)
 
 
@@ -43,10 +46,15 @@ class JudgeServer(FaultServer):
         holds: Sequence[str] = (),
         ignores: Sequence[str] = (),
     ) -> None:
-        answer = reply or knowing()
-        super().__init__(manners, brain=lambda seen: Drawn(self._word(answer, seen)))
+        super().__init__(manners)
+        self.serve(reply or knowing())
+        self.shift = 0.0  # of all log-probabilities
         self.holds = holds
         self.ignores = (*ignores, "reasoning_effort")
+
+    def serve(self, answer: Callable[[JudgePrompt], str]) -> None:
+        """Load other weights."""
+        self.brain = lambda seen: Drawn(self._word(answer, seen))
 
     @staticmethod
     def _word(answer: Callable[[JudgePrompt], str], seen: Seen) -> str:
@@ -57,6 +65,9 @@ class JudgeServer(FaultServer):
     def reply(self, body: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
         known = (*self.holds, *self.ignores)
         status, document = super().reply({name: body[name] for name in body if name not in known})
+        logprobs = document["choices"][0]["logprobs"] if status == 200 else None
+        for entry in logprobs["content"] if logprobs else ():
+            entry["logprob"] -= self.shift
         held = [name for name in self.holds if name in body]
         if status == 200 and held:
             message = document["choices"][0]["message"]
@@ -229,26 +240,95 @@ def test_another_model_than_was_asked_for_gives_no_verdict() -> None:
     assert "'openai:cheap/model@http://127.0.0.1" in judge.first_failure
 
 
-def test_verdicts_are_kept_by_server_and_model_and_need_no_server_again(tmp_path: Path) -> None:
+def test_verdicts_are_kept_by_server_and_model_and_not_asked_for_again(tmp_path: Path) -> None:
     server = JudgeServer()
-    with Store.open(tmp_path / "verdicts.sqlite") as store:
-        with judging(server) as judge:
-            (first,) = preflight(judge, store)
-            keys = [judge.verdict_key(case) for case in CASES]
-        count = len(server.chats())
-        assert count == len(labelled_cases()) + 4  # pineapple: freely, and in three ways held to the menu
-        again = load_judge(judge.name)
-        assert isinstance(again, LanguageModelJudge)
-        (second,) = preflight(again, store)
-        assert [again.verdict_key(case) for case in CASES] == keys
-        assert second.kappa == first.kappa
-        assert first.kappa is not None
-        assert first.kappa.value == 1
-    assert len(server.chats()) == count
-    for other in (judge.name.replace(MODEL, "other"), judge.name.replace("127.0.0.1", "localhost")):
-        elsewhere = load_judge(other)
-        assert isinstance(elsewhere, LanguageModelJudge)
-        assert elsewhere.verdict_key(CASES[0]) != keys[0]
+    keys, results, asked = [], [], []
+    with server, Store.open(tmp_path / "verdicts.sqlite") as store:
+        for spec in (server.spec, server.spec, server.spec.replace("127.0.0.1", "localhost")):
+            judge = load_judge(spec, remote=QUICK, store=store)
+            assert isinstance(judge, LanguageModelJudge)
+            before = len(server.chats())
+            results += preflight(judge, store)
+            asked.append(len(server.chats()) - before - FINDING_OUT)
+            keys.append([judge.verdict_key(case) for case in CASES])
+            judge.close()
+    assert asked == [len(labelled_cases()), 0, len(labelled_cases())]
+    assert keys[0] == keys[1]
+    assert not set(keys[0]) & set(keys[2])
+    assert {result.kappa.value for result in results if result.kappa} == {1.0}
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_log_probabilities_alone_tell_other_weights(tmp_path: Path, kept: bool) -> None:
+    server = JudgeServer()
+    keys = []
+    with server, Store.open(tmp_path / "verdicts.sqlite") as store:
+        for shift in (0.0, 0.0, 0.02, 0.2):
+            server.shift = shift
+            judge = load_judge(server.spec, remote=QUICK, store=store if kept else None)
+            assert isinstance(judge, LanguageModelJudge)
+            keys.append(judge.verdict_key(CASES[0]))
+            judge.close()
+    assert keys[0] == keys[1] != keys[3]
+    assert (keys[2] == keys[0]) == kept  # noise, where the replies can be compared
+
+
+def test_other_weights_at_the_same_address_are_measured_anew(tmp_path: Path) -> None:
+    """Else the stored verdicts of the old ones would vouch for them."""
+    server, asked = JudgeServer(), []
+    with server, Store.open(tmp_path / "verdicts.sqlite") as store:
+        for reply in (knowing(), lambda _: "AGREES", knowing()):
+            server.serve(reply)
+            before = len(server.chats())
+            judge = load_judge(server.spec, remote=QUICK, store=store)
+            results = preflight(judge, store)
+            asked.append(len(server.chats()) - before - FINDING_OUT)
+            close_judge(judge)
+            if len(asked) == 2:
+                with pytest.raises(JudgeError, match=r"has to be 0\.6 or more, and it is 0\.000"):
+                    check_preflight(results)
+            else:
+                check_preflight(results, 1.0)
+    assert asked == [len(labelled_cases())] * 2 + [0]
+
+
+@pytest.mark.parametrize("top", [20, 0, -1], ids=["log-probabilities", "ignored", "refused"])
+def test_weights_are_known_again_by_what_they_reply(tmp_path: Path, top: int) -> None:
+    def elsewhere(prompt: JudgePrompt) -> str:
+        return "Ships." if "can be seen from a lighthouse" in prompt.user else knowing()(prompt)
+
+    server, keys = JudgeServer(manners=Manners(top=top)), []
+    with server, Store.open(tmp_path / "verdicts.sqlite") as store:
+        for reply in (knowing(), knowing(), elsewhere, lambda _: "AGREES", elsewhere):
+            server.serve(reply)
+            judge = load_judge(server.spec, remote=QUICK, store=store)
+            assert isinstance(judge, LanguageModelJudge)
+            keys.append(judge.verdict_key(CASES[0]))
+            judge.close()
+    assert keys[0] == keys[1]
+    assert keys[2] == keys[4]
+    assert len(set(keys)) == 3
+
+
+def test_stored_verdicts_do_not_vouch_for_a_server_that_is_down(tmp_path: Path) -> None:
+    server = JudgeServer()
+    with Store.open(tmp_path / "verdicts.sqlite") as store, judging(server) as judge:
+        check_preflight(preflight(judge, store))
+        server.faults.rate, server.faults.kinds = 1.0, ("503",)
+        down = load_judge(server.spec, remote=QUICK, store=store)
+        with pytest.raises(JudgeError, match=r"no verdict on 32 of 32 labelled thoughts\n.* HTTP 503"):
+            check_preflight(preflight(down, store))
+        close_judge(down)
+
+
+def test_a_server_that_is_down_is_not_waited_for(tmp_path: Path) -> None:
+    """A thought is tried ten times; whether the server is there at all is not."""
+    server = JudgeServer()
+    server.faults.rate, server.faults.kinds = 1.0, ("503",)
+    with Store.open(tmp_path / "verdicts.sqlite") as store, judging(server) as judge:
+        preflight(judge, store)
+    assert len(server.chats()) == 3 + 3
+    assert "(tried 3 times" in judge.first_failure
 
 
 def test_requests_are_sent_side_by_side() -> None:

@@ -42,7 +42,7 @@ def test_an_unknown_kind_is_refused_with_near_misses() -> None:
         content_key("replies", "a")  # type: ignore[arg-type]
     assert str(caught.value) == (
         "unknown kind of stored value 'replies': did you mean 'reply'? "
-        "Known: file, model, reading, reply, verdict"
+        "Known: claim, file, model, reading, reply, verdict"
     )
 
 

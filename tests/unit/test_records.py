@@ -54,6 +54,7 @@ def runs(draw: st.DrawFn) -> list[Record]:
     conditions = ["base", *draw(st.sets(st.sampled_from(["wrong-caption", "correct-think", "stop-think"])))]
     text = st.text(max_size=8)
     made = []
+    tags = [draw(st.sampled_from([(), (("source", "COCO"),), (("a", "1"), ("b", "2"))])) for _ in range(n)]
     for condition in conditions:
         for index in range(n):
             letter = draw(st.sampled_from("ABC-"))
@@ -68,6 +69,7 @@ def runs(draw: st.DrawFn) -> list[Record]:
                     reply=draw(text),
                     think=draw(st.none() | text),
                     truncated=draw(st.booleans()),
+                    tags=tags[index],
                 )
             )
     return made
@@ -325,7 +327,11 @@ def test_records_are_given_back_as_they_came() -> None:
         ([record("base", 0, "A")] * 2, "sample 's0' has two records under 'base'"),
         (
             [record("base", 0, "A"), record("wrong-think", 0, "A", question="Else?")],
-            "sample 's0': question, category and group are",
+            "sample 's0': question, category, group and tags are",
+        ),
+        (
+            [record("base", 0, "A"), record("wrong-think", 0, "A", tags=(("source", "COCO"),))],
+            "sample 's0': question, category, group and tags are",
         ),
         (
             [record("base", 0, "A"), record("base", 1, "A"), record("wrong-think", 0, "A")],
@@ -383,6 +389,12 @@ def test_what_a_record_says_of_itself() -> None:
         ({"model": object()}, "provenance must be made of JSON values"),
         ({"conditions": "base"}, "provenance.conditions must be an array, got 'base'"),
         ({"conditions": [{"name": "base"}]}, "provenance.conditions[0] must be an object with name"),
+        ({"dataset": {"faults": "none"}}, "provenance.dataset.faults must be an array, got 'none'"),
+        (
+            {"dataset": {"faults": [{"kind": "x", "told": "y", "count": -1}]}},
+            "provenance.dataset.faults[0] must be an object with kind (a string), told (a string), count (a "
+            "whole number from 0)",
+        ),
     ],
 )
 def test_a_provenance_that_no_report_could_hold_is_refused(provenance: dict[str, Any], message: str) -> None:
@@ -518,7 +530,9 @@ def test_the_schema_names_every_figure_and_field() -> None:
     defined = SCHEMA["$defs"]
     assert list(defined["figures"]["properties"]) == list(METRICS)
     assert list(defined["record"]["properties"]) == list(Record.__dataclass_fields__)
-    assert [*defined["record"]["required"], "votes"] == list(Record.__dataclass_fields__)
+    assert [*defined["record"]["required"], "votes", "tags", "abstention"] == list(
+        Record.__dataclass_fields__
+    )
 
 
 def test_the_documentation_names_every_figure_and_field() -> None:
@@ -533,3 +547,26 @@ def test_columns_of_many_records_stay_small() -> None:
     columns = run.columns("base")
     numbers = [value for value in vars(columns).values() if isinstance(value, np.ndarray)]
     assert sum(array.nbytes for array in numbers) / run.n <= 100
+
+
+def test_an_evaluation_knows_group_and_tags_of_each_sample() -> None:
+    tagged = record("base", 0, "A", group="g", tags=(("source", "COCO"),))
+    run = Evaluation.from_records([tagged, record("base", 1, "B")])
+    assert list(run.groups) == ["g", ""]
+    assert list(run.tags) == [(("source", "COCO"),), ()]
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ([], "records[0].tags must be an object, got an array"),
+        ({"source": 3}, "records[0].tags.source must be a string, got 3"),
+        ({"source": ""}, "records[0]: record of sample 's0' under 'base': ('source', '') is no tag"),
+    ],
+)
+def test_tags_in_a_report_that_are_none_are_refused(tags: object, message: str) -> None:
+    document = Evaluation.from_records([record("base", 0, "A")]).to_json()
+    document["records"][0]["tags"] = tags
+    with pytest.raises(UsageError) as caught:
+        Evaluation.from_json(document)
+    assert str(caught.value).startswith(message)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_vlmrobust.errors import UsageError
+from pytest_vlmrobust.remote.budget import Budget, Price
 from pytest_vlmrobust.remote.client import ChatClient
 from pytest_vlmrobust.remote.spec import Key, ServerSpec
 from pytest_vlmrobust.remote.wire import Completion, Failure, Request
@@ -218,7 +219,8 @@ def test_a_server_that_fails_always_is_given_up(server: FaultServer) -> None:
     server.faults.rate, server.faults.kinds = 1.0, ["500"]
     with client(server, concurrency=3) as asking:
         came = [failed(reply) for _, reply in asking.complete([request(tries=2)] * 20)]
-        assert 6 <= len(server.got) <= 10  # while the first fail, as many others but one have begun
+        # While the first fail, as many others but one have begun; then there is a plain question.
+        assert 9 <= len(server.got) <= 13
         assert [failure.kind for failure in came].count("down") >= 15
         reasons = {failure.reason for failure in came if failure.kind == "down"}
         assert all(
@@ -228,6 +230,52 @@ def test_a_server_that_fails_always_is_given_up(server: FaultServer) -> None:
         assert 1 <= [failure.kind for failure in again].count("server") <= 3
         server.faults.rate = 0.0
         assert isinstance(asking.ask(request()), Completion)
+
+
+def poisoned(server: FaultServer) -> None:
+    """Have the server fail on every request that says so, however often it comes."""
+    plain = server.reply
+
+    def reply(body: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+        bad = "poison" in body["messages"][0]["content"]
+        return (500, {"error": {"message": "cannot decode"}}) if bad else plain(body)
+
+    server.reply = reply  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_requests_that_fail_always_do_not_end_the_others(server: FaultServer, concurrency: int) -> None:
+    poisoned(server)
+    asked = [request("poison" if 10 <= place < 16 else "fine", tries=2) for place in range(30)]
+    budget = Budget(price=Price(1e6, 0.0))
+    with client(server, concurrency=concurrency, budget=budget) as asking:
+        came = dict(asking.complete(asked))
+    assert {place for place, reply in came.items() if isinstance(reply, Completion)} == {
+        *range(10),
+        *range(16, 30),
+    }
+    assert {failed(came[place]).kind for place in range(10, 16)} == {"server"}
+    plain = [body for body in server.chats() if body["messages"][0]["content"] == "Hello"]
+    assert 1 <= len(plain) <= 6
+    assert all(body["max_tokens"] == 1 for body in plain)
+    assert budget.shares.keys() == {"probe"}
+
+
+def test_a_server_that_fails_all_but_plain_questions_is_given_up_at_last(server: FaultServer) -> None:
+    poisoned(server)
+    with client(server, concurrency=2) as asking:
+        came = [failed(reply) for _, reply in asking.complete([request("poison", tries=1)] * 50)]
+    assert 32 <= [failure.kind for failure in came].count("server") <= 36
+    assert came[-1].kind == "down"
+
+
+def test_a_plain_question_that_the_limit_of_costs_does_not_allow_is_not_asked(server: FaultServer) -> None:
+    poisoned(server)
+    budget = Budget(price=Price(1.0, 1.0), limit=1e-9)
+    with client(server, concurrency=1, budget=budget) as asking:
+        kinds = [failed(reply).kind for _, reply in asking.complete([request("poison", tries=1)] * 3)]
+    assert kinds == ["server", "down", "down"]
+    assert len(server.got) == 1
 
 
 def test_none_for_now_is_asked_again_when_something_has_come_back(server: FaultServer) -> None:
@@ -309,4 +357,32 @@ def test_no_log_tells_the_key(server: FaultServer, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.DEBUG), client(server) as asking:
         failed(asking.ask(request()))
     assert caplog.records
+    assert SECRET not in caplog.text
+
+
+def test_no_log_tells_a_key_that_the_server_echoes(
+    server: FaultServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.echoes = True
+    with caplog.at_level(logging.DEBUG):
+        with client(server) as asking, client(server, key=Key("another-key's-name")) as other:
+            assert isinstance(asking.ask(request()), Completion)
+            assert isinstance(other.ask(request()), Completion)
+        assert sum("Bearer ***" in record.getMessage() for record in caplog.records) >= 2
+        assert SECRET not in caplog.text
+        assert "another-key" not in caplog.text
+        caplog.clear()
+        logger = logging.getLogger("openai._base_client")
+        logger.debug("once it is closed, nothing is changed: %s", SECRET)
+        assert SECRET in caplog.text
+
+
+def test_no_traceback_in_a_log_tells_the_key(server: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), client(server) as asking:
+        asking.ask(request())
+        try:
+            raise ValueError(f"illegal header: {SECRET}")
+        except ValueError:
+            logging.getLogger("openai._base_client").debug("it failed", exc_info=True)
+    assert "illegal header: ***" in caplog.text
     assert SECRET not in caplog.text

@@ -56,14 +56,18 @@ def test_a_server_that_does_as_it_says(server: FaultServer) -> None:
     [
         (Manners(shows_prompt=True), "continue_final_message", "seen in the prompt's text"),
         (Manners(shows_prompt_logprobs=True), "continue_final_message", "seen in the prompt's text"),
-        (Manners(continues="last"), "continue_final_message", "seen in the numbers of tokens"),
+        (Manners(asks=True), "continue_final_message", "seen in the numbers of tokens"),
+        (Manners(asks=True, opens="<think>\n"), "continue_final_message", "seen in the numbers of tokens"),
+        (Manners(continues="last"), "last message", "seen in the numbers of tokens"),
+        (Manners(continues="last", asks=True, opens="<think>\n"), "last message", "seen in"),
         (Manners(continues="last", strict=True), "last message", "seen in the numbers of tokens"),
         (Manners(continues="prefix"), "prefix", "seen in the numbers of tokens"),
     ],
 )
 def test_a_turn_that_is_gone_on_with(server: FaultServer, manners: Manners, way: str, evidence: str) -> None:
     prefill = found(server, manners).prefill
-    assert (prefill.way, prefill.evidence, prefill.echoes) == (way, evidence, False)
+    assert (prefill.way, prefill.echoes) == (way, False)
+    assert prefill.evidence.startswith(evidence)
     if way == "continue_final_message":
         assert prefill.fields == {"continue_final_message": True, "add_generation_prompt": False}
 
@@ -73,6 +77,15 @@ def test_a_turn_that_is_gone_on_with(server: FaultServer, manners: Manners, way:
     [
         (Manners(continues="closes"), "the turn is closed and a new one opened (+2 tokens)"),
         (Manners(continues="closes", shows_prompt=True), "the prompt ends in 'one"),
+        (Manners(continues="closes", asks=True), "the turn is closed and a new one opened"),
+        (
+            Manners(continues="closes", asks=True, opens="<think>\n"),
+            "continue_final_message: the prompt is no shorter than where the turn is closed",
+        ),
+        (
+            Manners(continues="closes", asks=True, opens="\n"),
+            "continue_final_message: the prompt is no shorter",
+        ),
         (Manners(continues="closes", strict=True), "last message, prefix: the turn is closed"),
         (Manners(continues="drops"), "the beginning is left out of the prompt"),
         (Manners(continues="strips"), "the chat template takes thoughts away"),

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
 
 from pytest_vlmrobust.errors import UsageError
-from pytest_vlmrobust.remote.spec import Key, ServerSpec, check_server_spec, is_server_spec, same_model
+from pytest_vlmrobust.judges.specs import check_judge_spec
+from pytest_vlmrobust.remote.spec import (
+    JUDGE_KEY_VARIABLES,
+    Key,
+    ServerSpec,
+    check_server_spec,
+    is_server_spec,
+    same_model,
+    without_credentials,
+)
 
 SECRET = "sk-0123456789abcdef"
 
@@ -18,6 +28,7 @@ SECRET = "sk-0123456789abcdef"
         ("openai:@cf/org/m@https://host/v1", "@cf/org/m", "https://host/v1"),
         ("openai:m:20b@http://[::1]:11434/v1", "m:20b", "http://[::1]:11434/v1"),
         ("openai:m@HTTP://host", "m", "HTTP://host"),
+        ("OpenAI:m@http://host/v1", "m", "http://host/v1"),
     ],
 )
 def test_a_spec_names_model_and_address(spec: str, model: str, url: str) -> None:
@@ -44,6 +55,10 @@ def test_a_spec_names_model_and_address(spec: str, model: str, url: str) -> None
             "put the key into the environment variable VLMROBUST_API_KEY",
         ),
         ("openai:m@http://me@host/v1", "the address brings a name or a password"),
+        ("OPENAI:m@http://me:hunter22@host/v1", "the address brings a name or a password"),
+        ("openai:m@http://me:hunter22/x@host/v1", "'openai:m@http://***@host/v1': the address is no URL"),
+        ("openai:m@http://host/v1?api_key=hunter22", "'openai:m@http://host/v1?***': the address goes on"),
+        ("openai:m@http://host/v1#hunter22", "'openai:m@http://host/v1#***': the address goes on"),
         ("openai:m@http://host/v1?key=1", "goes on after its path with ? or #"),
         ("openai:m@http://host/v1#x", "goes on after its path with ? or #"),
     ],
@@ -53,6 +68,24 @@ def test_a_spec_that_names_no_server_is_refused(spec: str, words: str) -> None:
         check_server_spec(spec)
     assert words in str(caught.value)
     assert "hunter22" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "--vlm-model=openai:m@http://h/v1?key=x --vlm-seed=0",
+            "--vlm-model=openai:m@http://h/v1?*** --vlm-seed=0",
+        ),
+        ("openai:a@http://x,openai:b@http://y/v1", "openai:a@http://x,openai:b@http://y/v1"),
+        ("openai:a@http://x/v1,openai:b@http://y/v1", "openai:a@http://x/v1,openai:b@http://y/v1"),
+        ("openai:m@http://me:p,w@host/v1", "openai:m@http://***@host/v1"),
+        ("rules,openai:m@http://me:p@w@host?x=1#y", "rules,openai:m@http://***@host?***"),
+        ("is it http://host/v1? it is not", "is it http://host/v1? it is not"),
+    ],
+)
+def test_what_may_be_secret_in_an_address_is_not_shown(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
 
 
 def test_a_library_that_is_missing_is_told_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +112,23 @@ def test_the_first_variable_that_is_set_gives_the_key() -> None:
     assert Key.from_environment(theirs).reveal() == "theirs-0123"
     assert Key.from_environment({"VLMROBUST_API_KEY": "", **theirs}).reveal() == "theirs-0123"
     assert Key.from_environment({}).reveal() == "EMPTY"
+
+
+def test_a_judge_may_have_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"VLMROBUST_API_KEY": "ours-0123", "VLMROBUST_JUDGE_API_KEY": "judges-0123"}
+    assert Key.from_environment(both).reveal() == "ours-0123"
+    assert Key.from_environment(both, variables=JUDGE_KEY_VARIABLES).reveal() == "judges-0123"
+    assert Key.from_environment({"OPENAI_API_KEY": "x"}, variables=JUDGE_KEY_VARIABLES).reveal() == "x"
+    monkeypatch.setenv("VLMROBUST_JUDGE_API_KEY", "judges\n0123")
+    check_server_spec("openai:m@http://host/v1")
+    with pytest.raises(UsageError, match="the key in VLMROBUST_JUDGE_API_KEY holds a line break"):
+        check_judge_spec("openai:m@http://host/v1")
+
+
+def test_a_key_that_is_quoted_is_blotted_out_too() -> None:
+    key = Key('it\'s "0123456789"')
+    for quoted in (repr(key.reveal()), json.dumps(key.reveal()), repr(key.reveal().encode())):
+        assert "0123456789" not in key.scrub(quoted)
 
 
 def test_a_key_shows_itself_to_nobody() -> None:

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from pytest_vlmrobust.core.samples import LETTERS, ImageSource, Sample, check_ids, samples_digest
+from pytest_vlmrobust.core.samples import (
+    LETTERS,
+    ImageSource,
+    Sample,
+    check_ids,
+    make_tags,
+    samples_digest,
+)
 from pytest_vlmrobust.datasets.images import BytesImage
 from pytest_vlmrobust.errors import DataError, UsageError, VlmRobustError
 
@@ -145,3 +152,51 @@ def test_the_digest_is_stable_and_knows_the_order() -> None:
     assert samples_digest([one]) != samples_digest([one, two])
     # Names are for messages: the same bytes under another name are the same sample.
     assert samples_digest([one]) == samples_digest([sample(images=(BytesImage(b"x", name="other"),))])
+
+
+# --- tags -------------------------------------------------------------------------------------------
+
+
+def test_tags_are_pairs_in_the_order_of_their_names() -> None:
+    tags = make_tags({"type": "2D", "source": "COCO", "note": ""})
+    assert tags == (("source", "COCO"), ("type", "2D"))
+    assert sample(tags=tags).tags == tags
+    assert hash(sample(tags=tags)) != hash(sample())
+
+
+WANTED = "tags are pairs of texts in the order of their names, each name once; use make_tags({...})"
+
+
+@pytest.mark.parametrize(
+    ("tags", "shown"),
+    [
+        ({"source": "COCO"}, "{'source': 'COCO'} is no tag"),
+        ("source", "'source' is no tag"),
+        ((("source", 3),), "('source', 3) is no tag"),
+        ((("source", ""),), "('source', '') is no tag"),
+        ((("source", "\ud800"),), "('source', '\\ud800') is no tag"),
+        ((("source",),), "('source',) is no tag"),
+        ((("b", "1"), ("a", "1")), "the tags are named b, a"),
+        ((("a", "1"), ("a", "2")), "the tags are named a, a"),
+    ],
+)
+def test_tags_that_are_none_are_refused(tags: Any, shown: str) -> None:
+    with pytest.raises(DataError) as caught:
+        sample(tags=tags)
+    assert str(caught.value) == f"sample 'one': {shown}: {WANTED}"
+
+
+def test_the_digest_depends_on_tags_and_then_on_category_and_group_too() -> None:
+    def digest(**changes: Any) -> str:
+        return samples_digest([sample(**changes)])
+
+    assert digest(category="x", group="y") == digest()
+    tagged = {"tags": make_tags({"source": "COCO"})}
+    digests = [
+        digest(),
+        digest(**tagged),
+        digest(tags=make_tags({"source": "ADE20K"})),
+        digest(**tagged, category="x"),
+        digest(**tagged, group="x"),
+    ]
+    assert len(set(digests)) == len(digests)

@@ -33,6 +33,8 @@ HELD = {
     "max_misled_rate": ["wrong-think", "wrong-caption"],
     "min_accuracy": ["base"],
     "max_confidently_wrong_rate": ["base", "wrong-think", "wrong-caption", "blur"],
+    "max_benchmark_score_drop": ["wrong-think", "wrong-caption", "blur"],
+    "min_benchmark_score": ["base"],
 }
 
 
