@@ -1,6 +1,7 @@
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -17,3 +18,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _cache = tempfile.mkdtemp(prefix="vlmrobust-tests-")
     atexit.register(shutil.rmtree, _cache, ignore_errors=True)
     os.environ.update(XDG_CACHE_HOME=_cache, LOCALAPPDATA=_cache)
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
