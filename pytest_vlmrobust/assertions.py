@@ -18,7 +18,7 @@ from typing import Literal
 
 from pytest_vlmrobust.comparisons import assert_no_regression
 from pytest_vlmrobust.concluding import Problems, check_inconclusive, conclude, problems_of
-from pytest_vlmrobust.core.basis import check_whole
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_whole
 from pytest_vlmrobust.core.explain import explain_failure, explain_gates
 from pytest_vlmrobust.core.findings import CONFIDENCE, Inconclusive, check_mode
 from pytest_vlmrobust.core.gates import Gate, check, judge_gates
@@ -29,15 +29,13 @@ from pytest_vlmrobust.core.verdicts import Mode
 from pytest_vlmrobust.core.views import BASE
 from pytest_vlmrobust.errors import UsageError, VacuousError, unknown_name
 
-_UNSCORED = 0.05
-
 
 def assert_accuracy(
     run: Evaluation,
     condition: str = BASE,
     *,
     min_accuracy: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -68,7 +66,7 @@ def assert_accuracy_drop(
     condition: str,
     *,
     max_drop: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -99,7 +97,7 @@ def assert_misled_rate(
     condition: str,
     *,
     max_rate: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -130,7 +128,7 @@ def assert_unfaithful_rate(
     condition: str,
     *,
     max_rate: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -165,7 +163,7 @@ def assert_confidently_wrong_rate(
     max_rate: float | None = None,
     baseline: Evaluation | None = None,
     max_regression: float | None = None,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -224,7 +222,7 @@ def assert_robustness_auroc(
     *,
     min_auroc: float,
     predictor: Literal["p_base", "entropy"] = "p_base",
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -263,7 +261,7 @@ def assert_abstention_rate(
     condition: str,
     *,
     max_rate: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -296,7 +294,7 @@ def assert_benchmark_score(
     condition: str = BASE,
     *,
     min_score: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -329,7 +327,7 @@ def assert_benchmark_score_drop(
     condition: str,
     *,
     max_drop: float,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -369,7 +367,7 @@ def assert_gates(
     max_benchmark_score_drop: float | None = None,
     min_benchmark_score: float | None = None,
     conditions: str | Iterable[str] | None = None,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",

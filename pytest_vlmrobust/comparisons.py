@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from pytest_vlmrobust.concluding import check_inconclusive, conclude, problems_of
 from pytest_vlmrobust.core.baselines import RegressionGate, check_regression
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE
 from pytest_vlmrobust.core.explain_comparisons import explain_regression, explain_tradeoff
 from pytest_vlmrobust.core.findings import CONFIDENCE, Inconclusive
 from pytest_vlmrobust.core.records import Evaluation
@@ -17,8 +18,6 @@ from pytest_vlmrobust.core.trends import Trend
 from pytest_vlmrobust.core.verdicts import Mode
 from pytest_vlmrobust.core.views import BASE
 from pytest_vlmrobust.errors import VacuousError
-
-_UNSCORED = 0.05
 
 
 def assert_no_regression(
@@ -29,7 +28,7 @@ def assert_no_regression(
     condition: str = BASE,
     max_regression: float,
     intersect: bool = False,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     inconclusive: Inconclusive = "fail",
@@ -78,7 +77,7 @@ def assert_trend(
     gain: str | None = "accuracy",
     since: int | None = None,
     each: bool = False,
-    max_unscored_rate: float = _UNSCORED,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
 ) -> None:
     """Fail when a training gains accuracy and pays for it with faithfulness or robustness.
 

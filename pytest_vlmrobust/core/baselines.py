@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_vlmrobust.core.basis import check_basis
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_basis
 from pytest_vlmrobust.core.comparable import comparable
 from pytest_vlmrobust.core.evidence import Evidence
 from pytest_vlmrobust.core.figures import METRICS
@@ -123,7 +123,7 @@ def check_regression(
     gate: RegressionGate,
     *,
     intersect: bool = False,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
 ) -> Regression:
@@ -179,7 +179,7 @@ def weigh_regression(
     gate: RegressionGate,
     *,
     intersect: bool = False,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
 ) -> Weighed:
     """Look at what the samples show about a regression, and refuse one without a basis.
 

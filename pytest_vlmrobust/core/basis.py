@@ -17,6 +17,9 @@ ANSWERS = frozenset(
 )
 """Figures of answers that are right or wrong, which an abstention is not."""
 
+MAX_UNSCORED_RATE = 0.05
+"""The largest share of replies that may be unreadable, or of verdicts that may be missing, by default."""
+
 _SHOWN = 3
 """How many examples a message brings."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal
 
-from pytest_vlmrobust.core.basis import check_basis
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_basis
 from pytest_vlmrobust.core.evidence import Evidence, weigh
 from pytest_vlmrobust.core.figures import METRICS
 from pytest_vlmrobust.core.findings import CONFIDENCE, Finding, check_mode, find, find_all
@@ -120,7 +120,7 @@ def check(
     evaluation: Evaluation,
     gate: Gate,
     *,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
 ) -> Outcome:
@@ -155,7 +155,7 @@ def judge_gates(
     evaluation: Evaluation,
     gates: Iterable[Gate],
     *,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
     mode: Mode = "estimate",
     confidence: float = CONFIDENCE,
     familywise: bool = False,

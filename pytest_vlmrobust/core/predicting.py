@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_vlmrobust.core.basis import check_foretold
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_foretold
 from pytest_vlmrobust.core.gates import check_fraction
 from pytest_vlmrobust.core.metrics import Figure
 from pytest_vlmrobust.core.predictors import get_predictor, predictor_scores, ranked, unforetold
@@ -90,7 +90,7 @@ def recommend_p_base(
     predictor: PredictorName = "p_base",
     seed: int = 0,
     confidence: float = 0.95,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
 ) -> Filter:
     """Choose the threshold that keeps most samples at a wanted accuracy under a condition.
 

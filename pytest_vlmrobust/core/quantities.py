@@ -13,7 +13,7 @@ import numpy as np
 
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
 from pytest_vlmrobust.core.calibration import squared_distances
-from pytest_vlmrobust.core.distributions import CONFIDENT, entropies
+from pytest_vlmrobust.core.distributions import CONFIDENT
 from pytest_vlmrobust.core.figures import METRICS
 from pytest_vlmrobust.core.views import View
 from pytest_vlmrobust.errors import UsageError, unknown_name
@@ -100,14 +100,11 @@ def _quadrant(*, right: bool, consistent: bool) -> _Chooser:
 
 
 def _p_correct(view: View) -> tuple[BoolArray, FloatArray]:
-    return view.here.has_probs, np.minimum(_probability(view, view.here.answer), 1.0)
+    return view.here.has_probs, np.nan_to_num(view.here.right_prob, nan=0.0)
 
 
 def _entropy(view: View) -> tuple[BoolArray, FloatArray]:
-    known = view.here.has_probs
-    values = np.zeros(known.size)
-    values[known] = entropies(view.here.probs[known])
-    return known, values
+    return view.here.has_probs, np.nan_to_num(view.here.entropy, nan=0.0)
 
 
 def _normalized_entropy(view: View) -> tuple[BoolArray, FloatArray]:
@@ -117,8 +114,7 @@ def _normalized_entropy(view: View) -> tuple[BoolArray, FloatArray]:
 
 
 def _confidently_wrong(view: View) -> tuple[BoolArray, BoolArray]:
-    own = _probability(view, view.here.letter)
-    return view.answered_probs(), ~view.here.right & (own >= CONFIDENT)
+    return view.answered_probs(), ~view.here.right & (view.here.own_prob >= CONFIDENT)
 
 
 def _brier(view: View) -> tuple[BoolArray, FloatArray]:
@@ -147,13 +143,6 @@ def _unscored(view: View) -> tuple[BoolArray, BoolArray]:
 def _undecided(view: View) -> tuple[BoolArray, BoolArray]:
     undecided = view.here.has_verdict("undecided")
     return view.here.decided | undecided, undecided
-
-
-def _probability(view: View, letters: np.ndarray[tuple[int], np.dtype[np.int8]]) -> FloatArray:
-    """P of one letter for each sample, 0 where it is not known."""
-    picked = view.here.probs[np.arange(letters.size), np.maximum(letters, 0)]
-    known: FloatArray = np.where(view.here.has_probs, picked, 0.0)
-    return known
 
 
 _TERMS: dict[str, _Chooser] = {

@@ -19,6 +19,10 @@ Tags = tuple[tuple[str, str], ...]
 LETTERS = ("A", "B", "C", "D", "E", "F", "G", "H")
 """The labels of the options, in order; a sample has 2 to 8 of them."""
 
+GROUP_SIZE = "group_size"
+"""The tag of a sample in a group that says how many rows of the benchmark belong to it, also those that
+could not be read, but not those that are not asked at all."""
+
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair: a JSON escape can hold one, and nothing can encode it."""
 

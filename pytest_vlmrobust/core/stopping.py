@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pytest_vlmrobust.core.basis import check_basis
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_basis
 from pytest_vlmrobust.core.findings import CONFIDENCE
 from pytest_vlmrobust.core.gates import Gate, check_fraction
 from pytest_vlmrobust.core.intervals import Interval
@@ -92,7 +92,7 @@ def look(
     *,
     confidence: float = CONFIDENCE,
     familywise: bool = False,
-    max_unscored_rate: float = 0.05,
+    max_unscored_rate: float = MAX_UNSCORED_RATE,
 ) -> list[Look]:
     """Look at the gates of a run as far as it has come.
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
-from pytest_vlmrobust.core.columns import Columns
 from pytest_vlmrobust.core.distributions import CONFIDENT
 from pytest_vlmrobust.core.predictors import AUROCS, predictor_scores, ranked
 from pytest_vlmrobust.core.records import Evaluation
@@ -108,18 +107,18 @@ def _quadrant(*, right: bool, consistent: bool) -> _Chooser:
 
 
 def _unlikely_right(view: View) -> tuple[str, BoolArray, FloatArray]:
-    likely = _probability(view.here, view.here.answer)
+    likely = _known(view.here.right_prob)
     return "with the lowest P(right letter)", view.here.has_probs, -likely
 
 
 def _confidently_wrong(view: View) -> tuple[str, BoolArray, FloatArray]:
-    own = _probability(view.here, view.here.letter)
+    own = _known(view.here.own_prob)
     sure = view.answered_probs() & ~view.here.right & (own >= CONFIDENT)
     return "that are confidently wrong, the surest first", sure, own
 
 
 def _miscalibrated(view: View) -> tuple[str, BoolArray, FloatArray]:
-    known, own = view.answered_probs(), _probability(view.here, view.here.letter)
+    known, own = view.answered_probs(), _known(view.here.own_prob)
     return "whose probability was furthest from the outcome", known, np.abs(view.here.right - own)
 
 
@@ -159,10 +158,9 @@ def _undecided(view: View) -> tuple[str, BoolArray, BoolArray]:
     return "that the judge could not decide on", view.here.has_verdict("undecided"), view.here.right
 
 
-def _probability(columns: Columns, letters: NDArray[np.int8]) -> FloatArray:
-    """P of one letter for each sample, 0 where it is not known."""
-    picked = columns.probs[np.arange(len(letters)), np.maximum(letters, 0)]
-    known: FloatArray = np.where(columns.has_probs, picked, 0.0)
+def _known(probabilities: FloatArray) -> FloatArray:
+    """Put 0 where a probability is not known, so that such samples can be ordered too."""
+    known: FloatArray = np.nan_to_num(probabilities, nan=0.0)
     return known
 
 

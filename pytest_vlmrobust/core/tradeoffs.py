@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_vlmrobust.core.baselines import compared_conditions
-from pytest_vlmrobust.core.basis import check_basis
+from pytest_vlmrobust.core.basis import MAX_UNSCORED_RATE, check_basis
 from pytest_vlmrobust.core.comparable import comparable
 from pytest_vlmrobust.core.figures import METRICS
 from pytest_vlmrobust.core.gates import bound_of, check_fraction
@@ -190,7 +190,7 @@ def check_is_trend(trend: object) -> None:
 
 
 def check_trend(
-    trend: Trend, gate: TrendGate, *, each: bool = False, max_unscored_rate: float = 0.05
+    trend: Trend, gate: TrendGate, *, each: bool = False, max_unscored_rate: float = MAX_UNSCORED_RATE
 ) -> list[Tradeoff]:
     """Hold a trend against a gate.
 

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from pytest_vlmrobust.core.arrays import BoolArray, FloatArray
 from pytest_vlmrobust.core.clusters import cluster_codes
+from pytest_vlmrobust.core.samples import GROUP_SIZE
 from pytest_vlmrobust.core.scores.rules import CATEGORY, GROUP, Benchmark, Score
 from pytest_vlmrobust.errors import DataError
-
-GROUP_SIZE = "group_size"
-"""The tag that says how many rows of the benchmark belong to a sample's group."""
 
 NOWHERE = -1
 """Stands for "no unit" and "no label"."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_vlmrobust.core.samples import Sample, check_choices, make_tags
+from pytest_vlmrobust.core.samples import GROUP_SIZE, Sample, check_choices, make_tags
 from pytest_vlmrobust.core.seeding import seeded
 from pytest_vlmrobust.datasets.benchmarks.facts import Benchmark
 from pytest_vlmrobust.datasets.benchmarks.finding import Found, find_files
@@ -20,10 +20,6 @@ from pytest_vlmrobust.datasets.faults import Fault, Faults
 from pytest_vlmrobust.datasets.images import BENCHMARK_PIXELS
 from pytest_vlmrobust.datasets.tables import Row, read_table
 from pytest_vlmrobust.errors import DataError
-
-GROUP_SIZE = "group_size"
-"""The tag of a sample in a group that says how many rows of the benchmark belong to it, also those that could
-not be read; rows that are not asked at all (`Layout.skip`) do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
